@@ -1,0 +1,13 @@
+{% macro allowed_values() %}
+  {#- The words that a column of the metric catalogue and of the analysis plan may hold. -#}
+  {{ return({
+      'metric_type': ['mean', 'proportion', 'ratio', 'quantile', 'retention', 'time_to_event', 'count'],
+      'aggregation': ['sum', 'max', 'min', 'last', 'count', 'count_days', 'any'],
+      'cap_kind': ['fixed', 'percentile', 'percentile_nonzero'],
+      'direction': ['increase', 'decrease'],
+      'role': ['primary', 'guardrail', 'secondary', 'exploratory'],
+      'effect_scale': ['relative', 'absolute'],
+      'alternative': ['two_sided', 'greater', 'less'],
+      'correction': ['none', 'bonferroni', 'holm', 'hochberg', 'bh', 'by'],
+  }) }}
+{% endmacro %}

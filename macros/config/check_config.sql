@@ -1,0 +1,3 @@
+{% macro check_config() %}
+  {#- TODO -#}
+{% endmacro %}

@@ -1,0 +1,23 @@
+{% macro declared_experiments() %}
+  {#-
+    Experiments and metrics declared in YAML (vars `experiments` and `metrics`) as rows of the input tables, with every
+    mistake collected in words: {rows: {table: [row]}, errors: [sentence]}.
+  -#}
+  {%- set errors = [] -%}
+  {%- set rows = {'experiment': [], 'variant': [], 'metric': [], 'experiment_metric': []} -%}
+  {%- for entry in var('metrics', []) -%}
+    {%- do rows.metric.append(dbt_experiments.declared_metric(entry, errors)) -%}
+  {%- endfor -%}
+  {%- set seen = [] -%}
+  {%- for entry in var('experiments', []) -%}
+    {%- if not entry.get('exp_id') -%}
+      {%- do errors.append("an experiment of the var experiments has no exp_id") -%}
+    {%- elif entry.exp_id | string in seen -%}
+      {%- do errors.append("the experiment '" ~ entry.exp_id ~ "' is declared twice in the var experiments") -%}
+    {%- else -%}
+      {%- do seen.append(entry.exp_id | string) -%}
+      {%- do dbt_experiments.declared_experiment(entry, rows, errors) -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {{ return({'rows': rows, 'errors': errors}) }}
+{% endmacro %}

@@ -1,0 +1,18 @@
+{% macro metric_issue() %}
+  {#- Why a row of the metric catalogue cannot be computed, or null. -#}
+  {%- set allowed = dbt_experiments.allowed_values() -%}
+case
+        when numerator_kpi is null then 'no_numerator'
+        when metric_type not in ('auto', '{{ allowed.metric_type | join("', '") }}') then 'unknown_metric_type'
+        when aggregation not in ('{{ allowed.aggregation | join("', '") }}') then 'unknown_aggregation'
+        when cap_kind not in ('{{ allowed.cap_kind | join("', '") }}') then 'unknown_cap_kind'
+        when direction not in ('{{ allowed.direction | join("', '") }}') then 'unknown_direction'
+        when metric_type = 'ratio' and denominator_kpi is null then 'ratio_without_denominator'
+        when denominator_kpi is not null and metric_type <> 'ratio' then 'denominator_without_ratio'
+        when window_start_day < 0 or window_end_day <= window_start_day then 'bad_window'
+        when covariate_days < 0 then 'bad_window'
+        when cap_lower > cap_upper then 'bad_cap'
+        when cap_kind <> 'fixed' and (cap_lower not between 0 and 1 or cap_upper not between 0 and 1) then 'bad_cap'
+        when metric_type in ('quantile', 'time_to_event') then 'unsupported_metric_type'
+    end
+{%- endmacro %}

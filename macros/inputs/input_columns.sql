@@ -1,0 +1,25 @@
+{% macro input_columns(table, relation) %}
+  {#-
+    The columns of an input that exist, as {contract name: column}. Names are compared without case; `input_columns` maps
+    other names. A required column that is missing stops the run.
+  -#}
+  {%- set renamed = var('input_columns', {}).get(table, {}) -%}
+  {%- set by_name = {} -%}
+  {%- for column in adapter.get_columns_in_relation(relation) -%}
+    {%- do by_name.update({column.name | lower: column}) -%}
+  {%- endfor -%}
+  {%- set present = {} -%}
+  {%- for name, column in dbt_experiments.input_tables()[table].columns.items() -%}
+    {%- set actual = renamed.get(name, name) -%}
+    {%- if actual | lower in by_name -%}
+      {%- do present.update({name: by_name[actual | lower]}) -%}
+    {%- elif column[1] or name in renamed -%}
+      {{ exceptions.raise_compiler_error(
+          "dbt_experiments: the input table " ~ relation.render() ~ " has no column '" ~ actual ~ "'"
+          ~ (", which is required" if column[1] else ", which the var input_columns names")
+          ~ "; add it, or name the column that holds it in the var input_columns: {" ~ table ~ ": {" ~ name ~ ": ...}}."
+      ) }}
+    {%- endif -%}
+  {%- endfor -%}
+  {{ return(present) }}
+{% endmacro %}

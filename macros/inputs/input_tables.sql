@@ -1,0 +1,113 @@
+{% macro input_tables() %}
+  {#-
+    The inputs of the contract: for each table whether it is required and, for each column, `[type, required, default]`.
+    A fourth entry is the default where the column (or, in YAML, the key) is absent, while a null keeps its own meaning.
+    Types: id and text (strings), timestamp (UTC), date, number, integer, boolean. A default is a SQL literal.
+  -#}
+  {{ return({
+    'experiment': {'required': true, 'columns': {
+      'exp_id': ['id', true, none],
+      'name': ['text', true, none],
+      'start_time': ['timestamp', true, none],
+      'end_time': ['timestamp', true, none],
+      'unit': ['text', true, none],
+      'primary_kpi': ['text', true, none],
+      'hypothesis': ['text', false, none],
+      'owner': ['text', false, none],
+      'alpha': ['number', false, none],
+      'power': ['number', false, none],
+      'planned_units': ['integer', false, none],
+      'min_duration_days': ['integer', false, none],
+      'max_duration_days': ['integer', false, none],
+      'sequential_method': ['text', false, none],
+      'correction': ['text', false, none],
+      'cluster_unit': ['text', false, none],
+    }},
+    'variant': {'required': true, 'columns': {
+      'exp_id': ['id', true, none],
+      'variant_id': ['id', true, none],
+      'traffic_pct': ['number', true, none],
+      'is_control': ['boolean', false, none],
+    }},
+    'assignment': {'required': true, 'columns': {
+      'exp_id': ['id', true, none],
+      'unit_id': ['id', true, none],
+      'variant_id': ['id', true, none],
+      'assigned_at': ['timestamp', true, none],
+      'cluster_id': ['id', false, none],
+      'stratum': ['id', false, none],
+      'loaded_at': ['timestamp', false, none],
+    }},
+    'kpi_outcome': {'required': true, 'columns': {
+      'exp_id': ['id', true, none],
+      'unit_id': ['id', true, none],
+      'metric_date': ['date', true, none],
+      'kpi_name': ['id', true, none],
+      'kpi_value': ['number', true, none],
+      'loaded_at': ['timestamp', false, none],
+    }},
+    'metric': {'required': false, 'columns': {
+      'metric_id': ['id', true, none],
+      'metric_type': ['text', false, none],
+      'numerator_kpi': ['id', true, none],
+      'denominator_kpi': ['id', false, none],
+      'aggregation': ['text', false, none],
+      'window_start_day': ['integer', false, '0'],
+      'window_end_day': ['integer', false, none, var('default_window_days', 14) | string],
+      'threshold': ['number', false, none],
+      'cap_lower': ['number', false, none],
+      'cap_upper': ['number', false, none],
+      'cap_kind': ['text', false, "'fixed'"],
+      'quantile': ['number', false, none],
+      'covariate_days': ['integer', false, none],
+      'direction': ['text', false, "'increase'"],
+      'description': ['text', false, none],
+    }},
+    'experiment_metric': {'required': false, 'columns': {
+      'exp_id': ['id', true, none],
+      'metric_id': ['id', true, none],
+      'role': ['text', false, "'secondary'"],
+      'mde': ['number', false, none],
+      'non_inferiority_margin': ['number', false, none],
+      'effect_scale': ['text', false, "'relative'"],
+      'alternative': ['text', false, "'two_sided'"],
+      'estimator': ['text', false, none],
+    }},
+    'kpi_event': {'required': false, 'columns': {
+      'unit_id': ['id', true, none],
+      'event_at': ['timestamp', true, none],
+      'kpi_name': ['id', true, none],
+      'kpi_value': ['number', true, none],
+      'event_id': ['id', false, none],
+      'loaded_at': ['timestamp', false, none],
+    }},
+    'exposure': {'required': false, 'columns': {
+      'exp_id': ['id', true, none],
+      'unit_id': ['id', true, none],
+      'exposed_at': ['timestamp', true, none],
+    }},
+    'unit_attribute': {'required': false, 'columns': {
+      'unit_id': ['id', true, none],
+      'attribute': ['id', true, none],
+      'value': ['id', true, none],
+      'exp_id': ['id', false, none],
+      'valid_from': ['timestamp', false, none],
+    }},
+    'traffic_change': {'required': false, 'columns': {
+      'exp_id': ['id', true, none],
+      'variant_id': ['id', true, none],
+      'effective_at': ['timestamp', true, none],
+      'traffic_pct': ['number', true, none],
+    }},
+    'eligible_unit': {'required': false, 'columns': {
+      'exp_id': ['id', true, none],
+      'unit_id': ['id', true, none],
+      'eligible_at': ['timestamp', true, none],
+    }},
+    'excluded_unit': {'required': false, 'columns': {
+      'unit_id': ['id', true, none],
+      'reason': ['text', true, none],
+      'exp_id': ['id', false, none],
+    }},
+  }) }}
+{% endmacro %}

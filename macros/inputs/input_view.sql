@@ -1,0 +1,30 @@
+{% macro input_view(table) %}
+  {#-
+    One input with the contract's names and types. Optional columns and tables that do not exist become their defaults;
+    a value that cannot be read as its type becomes null, which the schema layer reports. Rows declared in YAML are added.
+  -#}
+  {%- set spec = dbt_experiments.input_tables()[table] -%}
+  {%- set relation = dbt_experiments.input_relation(table) -%}
+  {%- set declared = dbt_experiments.declared_rows(table) -%}
+  {%- if relation is none or not execute %}
+select
+    {%- for name, column in spec.columns.items() %}
+    cast(null as {{ dbt_experiments.input_type(column[0]) }}) as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+where 1 = 0
+  {%- else %}
+    {%- set present = dbt_experiments.input_columns(table, relation) %}
+select
+    {%- for name, column in spec.columns.items() %}
+    {{ dbt_experiments.input_column(present.get(name), column) }} as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+from {{ relation }}
+  {%- endif %}
+  {%- for row in declared %}
+union all
+select
+    {%- for name, column in spec.columns.items() %}
+    {{ dbt_experiments.input_literal(row, name, column) }} as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+  {%- endfor %}
+{% endmacro %}

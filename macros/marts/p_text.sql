@@ -1,0 +1,8 @@
+{% macro p_text(expression) %}
+  {#- A p-value for sentences. -#}
+case
+        when {{ expression }} is null then 'p unknown'
+        when {{ expression }} < 0.0001 then 'p < 0.0001'
+        else 'p = ' || {{ dbt_experiments.decimal_text(expression, 4) }}
+    end
+{%- endmacro %}

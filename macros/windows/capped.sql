@@ -1,0 +1,12 @@
+{% macro capped(value, cap='cap') %}
+  {#-
+    A value bounded by its metric's thresholds, never moved otherwise; `percentile_nonzero` speaks of non-zero units, so it
+    leaves zeros alone.
+  -#}
+case
+        when {{ cap }}.cap_kind = 'percentile_nonzero' and {{ value }} = 0 then {{ value }}
+        when {{ value }} > {{ cap }}.cap_upper then {{ cap }}.cap_upper
+        when {{ value }} < {{ cap }}.cap_lower then {{ cap }}.cap_lower
+        else {{ value }}
+    end
+{%- endmacro %}

@@ -1,0 +1,15 @@
+"""Whether each experiment's assignment can be trusted: sample ratio mismatch and balance of the covariates."""
+
+import pandas as pd
+
+from python_stats.assignment_checks import check_allocation, check_balance
+from python_stats.typed_frame import CHECK_COLUMNS, typed_frame
+
+
+def model(dbt, session):
+    dbt.config(materialized="table")
+    allocation = check_allocation(
+        dbt.ref("allocation_count").df(), prior_units=float(dbt.config.meta_get("srm_prior_units"))
+    )
+    balance = check_balance(dbt.ref("comparison").df()).assign(check_name="balance")
+    return typed_frame(pd.concat([allocation, balance], ignore_index=True), CHECK_COLUMNS)

@@ -1,0 +1,14 @@
+"""What each comparison can detect at its present precision, and what it still needs for its plan."""
+
+from python_stats.precision import precision_now
+from python_stats.typed_frame import POWER_COLUMNS, typed_frame
+
+
+def model(dbt, session):
+    dbt.config(materialized="table")
+    effect = dbt.ref("effect").df()
+    plan = dbt.ref("comparison").df()[
+        ["exp_id", "metric_id", "variant_id", "alpha", "power", "alternative", "mde", "effect_scale"]
+    ]
+    headline = effect[effect["is_headline"]].merge(plan, on=["exp_id", "metric_id", "variant_id"])
+    return typed_frame(precision_now(headline), POWER_COLUMNS)

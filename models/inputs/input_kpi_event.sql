@@ -1,0 +1,1 @@
+{{ dbt_experiments.input_view('kpi_event') }}

@@ -1,0 +1,135 @@
+-- The result of every planned comparison: the headline estimate, the unadjusted one beside it, and what was decided on.
+
+with headline as (
+    select * from {{ ref('effect') }} where is_headline
+),
+
+unadjusted as (
+    select * from {{ ref('effect') }} where estimator in ('difference', 'ratio', 'cluster')
+),
+
+assigned as (
+    select
+        exp_id,
+        variant_id,
+        sum(n_units) as n_units
+    from {{ ref('assignment_count') }}
+    group by exp_id, variant_id
+),
+
+plan as (
+    select
+        comparison.exp_id,
+        comparison.metric_id,
+        comparison.variant_id,
+        comparison.control_variant_id,
+        comparison.role,
+        comparison.alternative,
+        comparison.effect_scale,
+        comparison.mde,
+        comparison.non_inferiority_margin,
+        comparison.alpha,
+        coalesce(metric.direction, 'increase') as direction
+    from {{ ref('comparison') }} as comparison
+    left join {{ ref('metric') }} as metric on comparison.metric_id = metric.metric_id
+),
+
+judged as (
+    select
+        headline.*,
+        plan.control_variant_id,
+        plan.role,
+        plan.alternative,
+        plan.effect_scale,
+        plan.direction,
+        plan.alpha,
+        plan.mde,
+        plan.non_inferiority_margin,
+        unadjusted.effect as effect_unadjusted,
+        unadjusted.effect_se as effect_unadjusted_se,
+        unadjusted.p_value as p_value_unadjusted,
+        (headline.n_control + headline.n_treatment)
+        / nullif(coalesce(control.n_units, 0) + coalesce(treatment.n_units, 0), 0) as maturity_share,
+        {{ dbt_experiments.good_side('plan.effect_scale', 'plan.direction') }}
+    from headline
+    inner join plan
+        on
+            headline.exp_id = plan.exp_id
+            and headline.metric_id = plan.metric_id
+            and headline.variant_id = plan.variant_id
+    left join unadjusted
+        on
+            headline.exp_id = unadjusted.exp_id
+            and headline.metric_id = unadjusted.metric_id
+            and headline.variant_id = unadjusted.variant_id
+            and headline.population = unadjusted.population
+            and headline.dimension = unadjusted.dimension
+            and headline.segment = unadjusted.segment
+    left join assigned as control on plan.exp_id = control.exp_id and plan.control_variant_id = control.variant_id
+    left join assigned as treatment on plan.exp_id = treatment.exp_id and plan.variant_id = treatment.variant_id
+)
+
+select
+    judged.exp_id,
+    judged.metric_id,
+    judged.metric_type,
+    judged.role,
+    judged.variant_id,
+    judged.control_variant_id,
+    judged.population,
+    judged.dimension,
+    judged.segment,
+    judged.n_control,
+    judged.n_treatment,
+    judged.clusters_control,
+    judged.clusters_treatment,
+    judged.mean_control,
+    judged.mean_treatment,
+    judged.estimator,
+    judged.alternative,
+    judged.effect_scale,
+    judged.direction,
+    judged.alpha,
+    judged.effect,
+    judged.effect_se,
+    judged.effect_ci_low,
+    judged.effect_ci_high,
+    judged.lift,
+    judged.lift_ci_low,
+    judged.lift_ci_high,
+    judged.lift_method,
+    judged.statistic,
+    judged.df,
+    judged.p_value,
+    judged.effect_unadjusted,
+    judged.effect_unadjusted_se,
+    judged.p_value_unadjusted,
+    judged.variance_reduction,
+    judged.p_value_adjusted,
+    judged.correction,
+    judged.correction_family,
+    judged.is_significant,
+    -- Sequential monitoring is not offered yet: these columns are null, as for every fixed-horizon plan.
+    cast(null as {{ dbt.type_string() }}) as sequential_method,
+    cast(null as {{ dbt_experiments.type_double() }}) as information_fraction,
+    cast(null as {{ dbt_experiments.type_double() }}) as sequential_p_value,
+    cast(null as {{ dbt_experiments.type_double() }}) as sequential_ci_low,
+    cast(null as {{ dbt_experiments.type_double() }}) as sequential_ci_high,
+    cast(null as {{ dbt_experiments.type_double() }}) as sequential_boundary,
+    cast(null as date) as first_crossed_on,
+    judged.mde,
+    case
+        when judged.mde is null or judged.good_high is null then null
+        when judged.good_high < judged.mde then false
+        when judged.is_significant and judged.good_estimate >= judged.mde then true
+    end as is_practical,
+    judged.non_inferiority_margin,
+    case
+        when judged.non_inferiority_margin is null or judged.good_low is null then null
+        else judged.good_low > -judged.non_inferiority_margin
+    end as is_non_inferior,
+    judged.maturity_share,
+    judged.status,
+    clock.as_of
+from judged
+cross join {{ ref('analysis_date') }} as clock

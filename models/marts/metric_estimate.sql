@@ -1,0 +1,33 @@
+-- Every estimator that was run, for those who want to compare; exactly one of each comparison is the headline.
+
+select
+    exp_id,
+    metric_id,
+    variant_id,
+    population,
+    dimension,
+    segment,
+    estimator,
+    is_headline,
+    metric_type,
+    n_control,
+    n_treatment,
+    clusters_control,
+    clusters_treatment,
+    mean_control,
+    mean_treatment,
+    effect,
+    effect_se,
+    effect_ci_low,
+    effect_ci_high,
+    lift,
+    lift_ci_low,
+    lift_ci_high,
+    lift_method,
+    statistic,
+    df,
+    p_value,
+    variance_reduction,
+    status,
+    cast(look_date as date) as look_date
+from {{ ref('effect') }}

@@ -1,0 +1,109 @@
+-- Cluster-robust second moments at every look: the same names and use as in look_moment (a variance divided by n is the
+-- variance of the mean), but from the residual totals of clusters, with the CR2 weights 1 / (1 - share of the cluster), and
+-- with the term from which the Bell-McCaffrey degrees of freedom of a comparison follow. Derivation: docs/statistics.
+{%- set variables = dbt_experiments.moment_variables() %}
+{%- set pairs = dbt_experiments.moment_pairs() %}
+
+with look as (
+    select
+        look.plan_key,
+        variant.variant_key,
+        look.look_date,
+        look.is_last_look,
+        {%- for v in variables %}
+        look.mean_{{ v }} - last_look.mean_{{ v }} as drift_{{ v }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('look_moment') }} as look
+    inner join {{ ref('metric_moment') }} as last_look
+        on look.plan_key = last_look.plan_key and look.variant_id = last_look.variant_id
+    inner join {{ ref('variant') }} as variant
+        on look.exp_id = variant.exp_id and look.variant_id = variant.variant_id
+),
+
+cluster as (
+    select distinct
+        plan_key,
+        variant_key,
+        cluster_id,
+        count(*) over (partition by plan_key) as n_rows
+    from {{ ref('cluster_total') }}
+),
+
+-- Where clusters are as many as units, every look of each would be as large as the facts: there, the last look only.
+running as (
+    select
+        cluster.plan_key,
+        cluster.variant_key,
+        cluster.cluster_id,
+        look.look_date,
+        {%- for v in variables %}
+        look.drift_{{ v }},
+        {%- endfor %}
+        sum(total.n) as n,
+        {%- for v in variables %}
+        sum(total.total_{{ v }}) as total_{{ v }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from cluster
+    inner join look on cluster.plan_key = look.plan_key and cluster.variant_key = look.variant_key
+    inner join {{ ref('cluster_total') }} as total
+        on
+            cluster.plan_key = total.plan_key
+            and cluster.variant_key = total.variant_key
+            and cluster.cluster_id = total.cluster_id
+            and total.mature_on <= look.look_date
+    where look.is_last_look or cluster.n_rows <= {{ var('max_cluster_rows_per_look', 100000) }}
+    group by
+        cluster.plan_key, cluster.variant_key, cluster.cluster_id, look.look_date
+        {%- for v in variables %}, look.drift_{{ v }}{% endfor %}
+),
+
+residual as (
+    select
+        plan_key,
+        variant_key,
+        look_date,
+        n,
+        n * 1.0 / sum(n) over (partition by plan_key, variant_key, look_date) as share,
+        {%- for v in variables %}
+        total_{{ v }} - n * drift_{{ v }} as residual_{{ v }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from running
+),
+
+summed as (
+    select
+        plan_key,
+        variant_key,
+        look_date,
+        count(*) as clusters,
+        sum(n) as n,
+        sum(share * share) as sum_share_squared,
+        sum(share * share / nullif(1 - share, 0)) as sum_leverage,
+        sum(power(share, 4) / nullif(power(1 - share, 2), 0)) as sum_leverage_squared,
+        {%- for a, b in pairs %}
+        sum(residual_{{ a }} * residual_{{ b }} / nullif(1 - share, 0)) / sum(n)
+            as {{ dbt_experiments.moment_name(a, b) }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from residual
+    group by plan_key, variant_key, look_date
+)
+
+select
+    summed.plan_key,
+    plan.exp_id,
+    plan.metric_id,
+    variant.variant_id,
+    summed.look_date,
+    summed.clusters,
+    cast(summed.n as {{ dbt.type_bigint() }}) as n,
+    1 / summed.sum_share_squared as effective_clusters,
+    case when summed.clusters > 1
+        then summed.sum_share_squared + power(summed.sum_leverage, 2) - summed.sum_leverage_squared
+    end as satterthwaite_trace,
+    {%- for a, b in pairs %}
+    case when summed.clusters > 1 then summed.{{ dbt_experiments.moment_name(a, b) }} end
+        as {{ dbt_experiments.moment_name(a, b) }}{{ ',' if not loop.last }}
+    {%- endfor %}
+from summed
+inner join {{ ref('plan_metric') }} as plan on summed.plan_key = plan.plan_key
+inner join {{ ref('variant') }} as variant on summed.variant_key = variant.variant_key

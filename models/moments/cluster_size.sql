@@ -1,0 +1,24 @@
+-- Units per cluster and day of assignment, for the experiments in which a cluster holds more than one unit. A unit without
+-- a cluster in such an experiment is a cluster of its own.
+
+with clustered_experiment as (
+    select exp_id
+    from {{ ref('assignment') }}
+    where cluster_id is not null
+    group by exp_id
+    having count(*) > count(distinct cluster_id)
+)
+
+select
+    unit.exp_id,
+    unit.variant_id,
+    unit.variant_key,
+    coalesce(unit.cluster_id, 'unit ' || unit.unit_id) as cluster_id,
+    unit.assigned_on,
+    unit.assigned_at > cast(unit.assigned_on as {{ dbt.type_timestamp() }}) as is_after_midnight,
+    count(*) as n_units
+from {{ ref('assignment') }} as unit
+inner join clustered_experiment on unit.exp_id = clustered_experiment.exp_id
+group by
+    unit.exp_id, unit.variant_id, unit.variant_key,
+    coalesce(unit.cluster_id, 'unit ' || unit.unit_id), unit.assigned_on, is_after_midnight

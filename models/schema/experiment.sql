@@ -1,0 +1,52 @@
+-- One row per experiment, with its settings completed and the reason, if any, why it cannot be analysed.
+
+with input as (
+    select
+        *,
+        row_number() over (partition by exp_id order by start_time, name) as occurrence
+    from {{ ref('input_experiment') }}
+    where exp_id is not null
+),
+
+arms as (
+    select
+        exp_id,
+        count(*) as n_variants,
+        count(case when is_control then 1 end) as n_controls,
+        max(case when is_control then variant_id end) as control_variant_id,
+        min(case when has_bad_traffic then 0 else 1 end) as has_good_traffic
+    from {{ ref('variant') }}
+    group by exp_id
+)
+
+select
+    input.exp_id,
+    input.name,
+    input.hypothesis,
+    input.owner,
+    input.unit,
+    input.start_time,
+    input.end_time,
+    input.primary_kpi,
+    case
+        when input.alpha > 0 and input.alpha < 1 then input.alpha else {{ var('alpha', 0.05) }}
+    end as alpha,
+    case
+        when input.power > 0 and input.power < 1 then input.power else {{ var('power', 0.8) }}
+    end as power,
+    input.planned_units,
+    coalesce(input.min_duration_days, {{ var('min_duration_days', 7) }}) as min_duration_days,
+    input.max_duration_days,
+    input.sequential_method,
+    lower(input.correction) as correction,
+    input.cluster_unit,
+    case when arms.n_controls = 1 then arms.control_variant_id end as control_variant_id,
+    coalesce(arms.n_variants, 0) as n_variants,
+    case
+        when coalesce(arms.n_variants, 0) < 2 then 'no_variants'
+        when arms.n_controls <> 1 then 'no_control'
+        when arms.has_good_traffic = 0 then 'bad_traffic'
+    end as config_issue
+from input
+left join arms on input.exp_id = arms.exp_id
+where input.occurrence = 1

@@ -1,0 +1,58 @@
+-- What the facts are joined to: one row per kpi that a planned metric reads, as its numerator or denominator.
+
+with plan as (
+    select
+        plan.plan_key,
+        plan.exp_id,
+        metric.numerator_kpi,
+        metric.denominator_kpi,
+        metric.aggregation,
+        metric.window_start_day,
+        metric.window_end_day,
+        metric.covariate_days,
+        experiment.end_time
+    from {{ ref('experiment_metric') }} as plan
+    inner join {{ ref('metric') }} as metric on plan.metric_id = metric.metric_id
+    inner join {{ ref('experiment') }} as experiment on plan.exp_id = experiment.exp_id
+    where plan.issue is null
+),
+
+parts as (
+    select *, 0 as part, numerator_kpi as kpi_name from plan
+    union all
+    select *, 1 as part, denominator_kpi as kpi_name from plan where denominator_kpi is not null
+)
+
+select
+    parts.plan_key,
+    parts.exp_id,
+    parts.kpi_name,
+    cast(parts.part as integer) as part,
+    parts.aggregation,
+    case
+        when parts.aggregation in ('max', 'min', 'last') then 'extreme'
+        when parts.denominator_kpi is not null then 'ratio'
+        else 'plain'
+    end as shape,
+    case parts.aggregation
+        when 'count' then 'row'
+        when 'count_days' then 'active_day'
+        when 'any' then 'active_day'
+        else 'value'
+    end as counts_as,
+    cast(parts.window_start_day as integer) as window_start_day,
+    -- Far beyond any calendar: an open window is bounded by `outcome_until` alone.
+    cast(coalesce(parts.window_end_day, 1000000) as integer) as window_end_day,
+    cast(parts.covariate_days as integer) as covariate_days,
+    case
+        when parts.window_end_day is null and cast(parts.end_time as date) < clock.as_of
+            then
+                case
+                    when parts.end_time > cast(parts.end_time as date)
+                        then {{ dbt_experiments.add_days('cast(parts.end_time as date)', 1) }}
+                    else cast(parts.end_time as date)
+                end
+        else clock.as_of
+    end as outcome_until
+from parts
+cross join {{ ref('analysis_date') }} as clock

@@ -1,0 +1,322 @@
+"""Every planned comparison at once: from moments side by side to effects, intervals, tests and statuses.
+
+This is the piece between the moment tables and the estimators: it picks the estimator that a metric and its assignment ask
+for, runs it on all comparisons together, and says in a status why a number is missing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from python_stats.adjustment import Adjusted, cuped, cuped_ratio, linearised
+from python_stats.clusters import bell_mccaffrey_df
+from python_stats.lift import log_delta_lift
+from python_stats.moments import Moments
+from python_stats.multiplicity import adjust
+from python_stats.proportions import two_proportion_z
+from python_stats.ratios import ratio_difference
+from python_stats.wald import Comparison, wald
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+VARIABLES = ("numerator", "denominator", "covariate", "covariate_denominator")
+KEYS = ["exp_id", "metric_id", "variant_id", "population", "dimension", "segment", "look_date"]
+
+# What each of a plan's estimators asks for; without one, the covariate is used where there is one.
+PLANNED = {"difference": False, "ratio": False, "cluster": False, "unadjusted": False, "cuped": True}
+
+CORRECTIONS = {"bh": "benjamini_hochberg", "by": "benjamini_yekutieli"}
+
+
+class _Estimate(NamedTuple):
+    """One estimator on all comparisons."""
+
+    name: NDArray[np.str_]
+    comparison: Comparison
+    mean_control: FloatArray
+    se_control: FloatArray
+    cov_effect_control: FloatArray
+    available: BoolArray
+
+
+def estimate_effects(comparisons: pd.DataFrame, *, min_units: int = 2) -> pd.DataFrame:
+    """Estimate the effect of every comparison with every estimator that applies to it.
+
+    Rates are compared by the pooled two-proportion z test (interval unpooled), means by Welch's t test, ratios of sums by
+    the delta method, each with CUPED beside it where a pre-period covariate exists. Comparisons of clustered arms use
+    the cluster-robust moments (CR2) with Bell-McCaffrey degrees of freedom, never the unit-level variance.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        One row per planned metric, treatment and look, with the columns of the model ``look_comparison``: keys,
+        ``metric_type``, ``alpha``, ``alternative``, ``estimator``, ``issue``, ``is_clustered``, ``n_*``, ``mean_*``,
+        ``var_*``, ``cov_*`` and ``cluster_*`` of both arms.
+    min_units : int, default 2
+        An arm with fewer mature units has a status instead of a test.
+
+    Returns
+    -------
+    DataFrame
+        One row per comparison and estimator: ``KEYS``, ``estimator``, ``is_headline`` (exactly one row of each
+        comparison), arm means, the fields of `Comparison` (effect, se, limits, statistic, df, p_value), lift with its
+        limits and method, ``variance_reduction`` and ``status`` (``ok`` or why there is no test).
+
+    References
+    ----------
+    See the modules of the estimators: `proportions`, `means`, `ratios`, `adjustment`, `clusters`, `lift`.
+    """
+    table = comparisons.reset_index(drop=True)
+    status = _status(table, min_units)
+    clustered = table["is_clustered"].to_numpy(dtype=bool)
+    is_ratio = (table["metric_type"] == "ratio").to_numpy()
+
+    rows = len(table)
+    blank = Comparison(*(np.full(rows, np.nan) for _ in Comparison._fields))
+    unadjusted = _Estimate(
+        np.where(clustered, "cluster", np.where(is_ratio, "ratio", "difference")),
+        blank, *(np.full(rows, np.nan) for _ in range(3)), np.ones(rows, dtype=bool),
+    )  # fmt: skip
+    adjusted = _Estimate(
+        np.where(clustered, "cluster_cuped", np.where(is_ratio, "ratio_cuped", "cuped")),
+        Comparison(*(np.full(rows, np.nan) for _ in Comparison._fields)),
+        *(np.full(rows, np.nan) for _ in range(3)), np.zeros(rows, dtype=bool),
+    )  # fmt: skip
+    for ratio in (False, True):
+        picked = np.flatnonzero((is_ratio == ratio) & (status == ""))
+        if picked.size:
+            _estimate(table.iloc[picked], ratio, picked, unadjusted, adjusted)
+
+    wants_covariate = table["estimator"].map(PLANNED).fillna(True).to_numpy(dtype=bool)
+    headline_is_adjusted = adjusted.available & wants_covariate
+    status = _final_status(status, unadjusted.comparison, is_ratio, table)
+    parts = [
+        _rows(table, unadjusted, status, ~headline_is_adjusted, np.zeros(rows)),
+        _rows(
+            table, adjusted, status, headline_is_adjusted,
+            1 - (adjusted.comparison.se / unadjusted.comparison.se) ** 2,
+        )[adjusted.available],
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def correct_families(estimates: pd.DataFrame) -> pd.DataFrame:
+    """Adjust the headline p-values for the number of tests in their family.
+
+    The family of a primary metric is its treatment arms; of every other role, all metrics and arms of the role in the
+    experiment. Rows without a p-value count in no family.
+
+    Parameters
+    ----------
+    estimates : DataFrame
+        Rows of `estimate_effects` with the columns ``role``, ``correction`` (a method of `multiplicity.METHODS`, or
+        ``bh``/``by``) and ``alpha`` added.
+
+    Returns
+    -------
+    DataFrame
+        The same rows with ``p_value_adjusted``, ``correction`` (full name), ``correction_family`` (in words) and
+        ``is_significant``; missing off the headline.
+    """
+    table = estimates.copy()
+    method = table["correction"].replace(CORRECTIONS)
+    scope = table["exp_id"] + ", " + table["population"] + ", " + table["dimension"] + "=" + table["segment"]
+    metric = np.where(table["role"] == "primary", "primary " + table["metric_id"], table["role"] + " metrics")
+    family = scope.where(table["dimension"] != "all", table["exp_id"] + ", " + table["population"])
+    family = family + ", " + metric + ", all arms"
+    counted = table["is_headline"].to_numpy(dtype=bool)
+    codes, _ = pd.factorize(family.astype(str) + table["look_date"].astype(str))
+    p = table["p_value"].where(counted).to_numpy(dtype=np.float64)
+    adjusted = adjust(p, codes, method.to_numpy(dtype=str)) if len(table) else np.empty(0)
+    significant = pd.array(adjusted <= table["alpha"].to_numpy(dtype=np.float64), dtype="boolean")
+    significant[np.isnan(adjusted)] = pd.NA
+    return table.assign(
+        p_value_adjusted=adjusted,
+        correction=method.where(counted),
+        correction_family=family.where(counted),
+        is_significant=significant,
+    )
+
+
+def _estimate(
+    table: pd.DataFrame, ratio: bool, picked: NDArray[np.intp], unadjusted: _Estimate, adjusted: _Estimate
+) -> None:
+    """Fill both estimators' arrays at ``picked``."""
+    plan = {"alpha": table["alpha"].to_numpy(dtype=float), "alternative": table["alternative"].to_numpy(dtype=str)}
+    use = [0, 1, 2, 3] if ratio else [0, 2]
+    control, treatment = (_moments(table, arm, "", use) for arm in ("control", "treatment"))
+    result = (cuped_ratio if ratio else cuped)(control, treatment, **plan)
+    raw = _unadjusted(table, ratio, control, treatment, result, plan)
+    se_control, cov_effect = result.se_control, result.cov_effect_control
+    headline, se_adjusted_control, cov_adjusted = result.comparison, se_control, cov_effect
+    available = result.is_adjusted
+
+    clustered = table["is_clustered"].to_numpy(dtype=bool)
+    if clustered.any():
+        robust = _clustered(table, ratio, use, result, plan)
+        raw, headline = (
+            Comparison(*(np.where(clustered, r, u) for r, u in zip(robust[i], plain, strict=True)))
+            for i, plain in enumerate((raw, headline))
+        )
+        se_control = np.where(clustered, robust[2], se_control)
+        se_adjusted_control = np.where(clustered, robust[2], se_adjusted_control)
+        cov_adjusted = np.where(clustered, robust[3], cov_adjusted)
+
+    values = (
+        (unadjusted, raw, se_control, -(se_control**2), np.ones(len(table), dtype=bool)),
+        (adjusted, headline, se_adjusted_control, cov_adjusted, available),
+    )
+    for target, comparison, se, cov, usable in values:
+        for field, value in zip(target.comparison, comparison, strict=True):
+            field[picked] = value
+        target.mean_control[picked] = result.mean_control
+        target.se_control[picked] = se
+        target.cov_effect_control[picked] = cov
+        target.available[picked] = usable
+
+
+def _moments(table: pd.DataFrame, arm: str, prefix: str, use: list[int]) -> Moments:
+    """Moments of one arm. A covariate that does not exist is one that does not vary, and so is not used."""
+    rows = len(table)
+    mean, cov = np.empty((rows, len(use))), np.empty((rows, len(use), len(use)))
+    for i, a in enumerate(use):
+        mean[:, i] = table[f"mean_{VARIABLES[a]}_{arm}"].to_numpy(dtype=np.float64)
+        for j, b in enumerate(use[i:], start=i):
+            name = f"var_{VARIABLES[a]}" if a == b else f"cov_{VARIABLES[a]}_{VARIABLES[b]}"
+            cov[:, i, j] = cov[:, j, i] = table[f"{prefix}{name}_{arm}"].to_numpy(dtype=np.float64)
+    covariates = np.array(use) >= VARIABLES.index("covariate")
+    mean[:, covariates] = np.nan_to_num(mean[:, covariates])
+    either = covariates[:, None] | covariates[None, :]
+    cov[:, either] = np.nan_to_num(cov[:, either])
+    return Moments(table[f"n_{arm}"].to_numpy(dtype=np.float64), mean, cov)
+
+
+def _unadjusted(
+    table: pd.DataFrame,
+    ratio: bool,
+    control: Moments,
+    treatment: Moments,
+    result: Adjusted,
+    plan: dict[str, NDArray[np.generic]],
+) -> Comparison:
+    """Compare the raw values by the test that belongs to the metric's type."""
+    if ratio:
+        parts = [
+            (m.mean[:, 0], m.mean[:, 1], m.cov[:, 0, 0], m.cov[:, 1, 1], m.cov[:, 0, 1], m.n)
+            for m in (control, treatment)
+        ]
+        return ratio_difference(*parts[0], *parts[1], **plan)
+    is_rate = table["metric_type"].isin(["proportion", "retention"]).to_numpy()
+    # Counts of successes are whole numbers that travelled as a mean.
+    successes = [np.rint(np.where(is_rate, m.mean[:, 0] * m.n, 0.0)) for m in (control, treatment)]
+    rate = two_proportion_z(successes[0], control.n, successes[1], treatment.n, **plan)
+    return Comparison(*(np.where(is_rate, r, u) for r, u in zip(rate, result.unadjusted, strict=True)))
+
+
+def _clustered(
+    table: pd.DataFrame, ratio: bool, use: list[int], result: Adjusted, plan: dict[str, NDArray[np.generic]]
+) -> tuple[Comparison, Comparison, FloatArray, FloatArray]:
+    """Compare by cluster-robust variances: raw, adjusted, se of the control mean, covariance of effect and control."""
+    arms = [_moments(table, arm, "cluster_", use) for arm in ("control", "treatment")]
+    if ratio:
+        arms = [linearised(arm, ((0, 1), (2, 3))) for arm in arms]
+    traces = [table[f"satterthwaite_trace_{arm}"].to_numpy(dtype=np.float64) for arm in ("control", "treatment")]
+    df = bell_mccaffrey_df(arms[0].n, traces[0], arms[1].n, traces[1])
+    theta = np.nan_to_num(result.theta)
+    with np.errstate(all="ignore"):
+        raw_var = sum(arm.cov[:, 0, 0] / arm.n for arm in arms)
+        adjusted_var = sum(
+            (
+                arm.cov[:, 0, 0]
+                + theta**2 * np.nan_to_num(arm.cov[:, 1, 1])
+                - 2 * theta * np.nan_to_num(arm.cov[:, 0, 1])
+            )
+            / arm.n
+            for arm in arms
+        )
+        se_control = np.sqrt(arms[0].cov[:, 0, 0] / arms[0].n)
+        cov_effect = (theta * np.nan_to_num(arms[0].cov[:, 0, 1]) - arms[0].cov[:, 0, 0]) / arms[0].n
+        raw = wald(result.unadjusted.effect, np.sqrt(raw_var), df, **plan)
+        adjusted = wald(result.comparison.effect, np.sqrt(np.maximum(adjusted_var, 0)), df, **plan)
+    return raw, adjusted, se_control, cov_effect
+
+
+def _status(table: pd.DataFrame, min_units: int) -> NDArray[np.object_]:
+    """Why a comparison cannot be made at all; an empty string where it can."""
+    fewest = table[["n_control", "n_treatment"]].min(axis=1).to_numpy(dtype=np.float64)
+    clusters = table[["clusters_control", "clusters_treatment"]].min(axis=1).to_numpy(dtype=np.float64)
+    status = np.full(len(table), "", dtype=object)
+    status[(clusters < 2) & table["is_clustered"].to_numpy(dtype=bool)] = "too_few_clusters"
+    status[fewest < max(min_units, 2)] = "too_few_units"
+    status[fewest == 0] = "not_mature"
+    issue = table["issue"].astype(object)
+    return np.where(issue.isna(), status, issue)
+
+
+def _final_status(
+    status: NDArray[np.object_], comparison: Comparison, is_ratio: BoolArray, table: pd.DataFrame
+) -> NDArray[np.object_]:
+    """Add the reasons that show only once the numbers are there."""
+    silent = status == ""
+    no_test = silent & ~np.isfinite(comparison.p_value)
+    without = (table[["mean_denominator_control", "mean_denominator_treatment"]].to_numpy(dtype=float) == 0).any(axis=1)
+    status = np.where(no_test & is_ratio & without, "zero_denominator", status)
+    status = np.where(no_test & (status == ""), "zero_variance", status)
+    return np.where(status == "", "ok", status)
+
+
+def _rows(
+    table: pd.DataFrame,
+    estimate: _Estimate,
+    status: NDArray[np.object_],
+    headline: BoolArray,
+    variance_reduction: FloatArray,
+) -> pd.DataFrame:
+    """One estimator as rows of the result."""
+    c = estimate.comparison
+    lift = log_delta_lift(
+        c.effect, c.se, estimate.mean_control, estimate.se_control, cov_effect_control=estimate.cov_effect_control,
+        df=c.df, alpha=table["alpha"].to_numpy(dtype=float), alternative=table["alternative"].to_numpy(dtype=str),
+    )  # fmt: skip
+    tested = np.isfinite(c.p_value)
+    lift_low, lift_high = (np.where(tested, limit, np.nan) for limit in (lift.ci_low, lift.ci_high))
+    values = [(_value(table, arm)) for arm in ("control", "treatment")]
+    return table[KEYS].assign(
+        metric_type=table["metric_type"],
+        estimator=estimate.name,
+        is_headline=headline,
+        n_control=table["n_control"],
+        n_treatment=table["n_treatment"],
+        clusters_control=table["clusters_control"],
+        clusters_treatment=table["clusters_treatment"],
+        mean_control=values[0],
+        mean_treatment=values[1],
+        effect=c.effect,
+        effect_se=np.where(tested, c.se, np.nan),
+        effect_ci_low=c.ci_low,
+        effect_ci_high=c.ci_high,
+        statistic=c.statistic,
+        df=np.where(np.isfinite(c.df), c.df, np.nan),
+        p_value=c.p_value,
+        lift=lift.lift,
+        lift_ci_low=lift_low,
+        lift_ci_high=lift_high,
+        lift_method=np.where(np.isfinite(lift.lift), lift.method, None),
+        variance_reduction=np.where(tested, variance_reduction, np.nan),
+        status=status,
+    )
+
+
+def _value(table: pd.DataFrame, arm: str) -> FloatArray:
+    """The raw metric value of an arm: a mean per unit, or a ratio of sums."""
+    mean = table[f"mean_numerator_{arm}"].to_numpy(dtype=np.float64)
+    denominator = table[f"mean_denominator_{arm}"].to_numpy(dtype=np.float64)
+    is_ratio = (table["metric_type"] == "ratio").to_numpy()
+    with np.errstate(all="ignore"):
+        ratio = np.where(denominator == 0, np.nan, mean / denominator)
+    return np.where(is_ratio, ratio, mean)

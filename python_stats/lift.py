@@ -1,0 +1,325 @@
+"""Relative lift: the effect as a fraction of the raw control mean.
+
+Every function takes the effect with its standard error and, separately, the raw mean of control with its own, because
+the effect need not be the difference of the raw means (CUPED adjusts the effect; dividing it by an *adjusted* control
+mean would be wrong). For two plain arms the effect is ``mean_treatment - mean_control``, its variance the sum of the
+variances of both means, and the covariance of the effect with the control mean is minus the variance of the control
+mean, which is the default of ``cov_effect_control``. For an adjusted effect pass minus the covariance of the units'
+adjusted and raw values in control, divided by the units in control; the default would be too far from zero.
+
+The lift is ``effect / |mean_control|``. With a negative control mean the textbook ``treatment / control - 1`` would
+call an improvement a loss; dividing by the absolute value keeps the sign of the lift equal to the sign of the effect,
+and for a positive control mean both are the same number.
+
+A lift has no p-value of its own here: the pre-specified test of the effect decides.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from python_stats.wald import check_alpha, check_alternative, tail_alpha
+
+
+class Lift(NamedTuple):
+    """Relative lift, one element per cell.
+
+    Attributes
+    ----------
+    lift : ndarray
+        Effect divided by the absolute raw control mean, a fraction; NaN where that mean is zero or missing.
+    se : ndarray
+        Standard error of the lift by the linear delta method, whatever the interval is made of.
+    ci_low, ci_high : ndarray
+        Limits of the ``1 - alpha`` interval, fractions; infinite on the open side of a one-sided alternative.
+    method : ndarray of str
+        What the limits are: ``log_delta``, ``linear_delta``, ``fieller``, ``fieller_exclusive``, ``fieller_unbounded``,
+        or ``undefined`` where there are none.
+    """
+
+    lift: NDArray[np.float64]
+    se: NDArray[np.float64]
+    ci_low: NDArray[np.float64]
+    ci_high: NDArray[np.float64]
+    method: NDArray[np.str_]
+
+
+class _Parts(NamedTuple):
+    """The inputs on a common shape, turned so that the base is positive."""
+
+    effect: NDArray[np.float64]
+    var_effect: NDArray[np.float64]
+    base: NDArray[np.float64]
+    var_base: NDArray[np.float64]
+    cov: NDArray[np.float64]
+    negative: NDArray[np.bool_]
+    quantile: NDArray[np.float64]
+    side: NDArray[np.str_]
+
+
+def linear_delta_lift(
+    effect: npt.ArrayLike,
+    se: npt.ArrayLike,
+    mean_control: npt.ArrayLike,
+    se_control: npt.ArrayLike,
+    *,
+    cov_effect_control: npt.ArrayLike | None = None,
+    df: npt.ArrayLike = np.inf,
+    alpha: npt.ArrayLike = 0.05,
+    alternative: npt.ArrayLike = "two_sided",
+) -> Lift:
+    """Lift with a symmetric interval by the delta method on the lift itself.
+
+    The variance is ``(var_effect - 2 * lift * cov + lift ** 2 * var_control) / mean_control ** 2``. This is the
+    interval GrowthBook prints; it is symmetric and can fall below -100 %.
+
+    Parameters
+    ----------
+    effect, se : array_like
+        Effect (treatment minus control, possibly adjusted) and its standard error, in the metric's unit.
+    mean_control, se_control : array_like
+        Raw mean of control and its standard error.
+    cov_effect_control : array_like, optional
+        Covariance of the effect with the raw control mean. Default: ``-se_control ** 2``, two independent arms.
+    df : array_like, default inf
+        Degrees of freedom; infinite means the normal distribution.
+    alpha, alternative : array_like
+        As in `python_stats.wald.wald`.
+
+    Returns
+    -------
+    Lift
+        Arrays of the common shape. The lift is NaN where the control mean is zero or missing; the standard error and
+        limits are NaN also where a standard error is missing or the one of the effect is zero.
+
+    Raises
+    ------
+    AlphaError, UnknownAlternativeError
+        For wrong arguments; both are ValueErrors.
+
+    References
+    ----------
+    Kohavi, R., Longbotham, R., Sommerfield, D. and Henne, R. (2009). Controlled experiments on the web. Data Mining and
+    Knowledge Discovery 18, 140-181, section 3.3.2.
+
+    Examples
+    --------
+    >>> result = linear_delta_lift(0.5, 0.2, 10.0, 0.14)
+    >>> [round(float(x), 6) for x in result[:4]]
+    [0.05, 0.020496, 0.009828, 0.090172]
+    """
+    p = _parts(effect, se, mean_control, se_control, cov_effect_control, df, alpha, alternative)
+    lift, spread = _lift_and_se(p)
+    with np.errstate(all="ignore"):
+        return _result(p, lift, spread, lift - p.quantile * spread, lift + p.quantile * spread, "linear_delta")
+
+
+def log_delta_lift(
+    effect: npt.ArrayLike,
+    se: npt.ArrayLike,
+    mean_control: npt.ArrayLike,
+    se_control: npt.ArrayLike,
+    *,
+    cov_effect_control: npt.ArrayLike | None = None,
+    df: npt.ArrayLike = np.inf,
+    alpha: npt.ArrayLike = 0.05,
+    alternative: npt.ArrayLike = "two_sided",
+) -> Lift:
+    """Lift with an interval built on the logarithm of the ratio of treatment to control.
+
+    The limits are ``exp(log(ratio) -/+ z * se_log) - 1`` with ``ratio = 1 + lift``, so they never fall below -100 % and
+    are not symmetric around the lift; for conversion rates this is Katz's interval, and the one tea-tasting prints. The
+    treatment mean is taken as ``mean_control + effect``.
+
+    The log scale exists only where both means have the same strict sign. Elsewhere the limits are those of
+    `linear_delta_lift` and ``method`` says so. Where both means are negative, the interval is built on the ratio of
+    their absolute values and turned, so that the lift keeps the sign of the effect.
+
+    Parameters
+    ----------
+    effect, se : array_like
+        Effect (treatment minus control, possibly adjusted) and its standard error, in the metric's unit.
+    mean_control, se_control : array_like
+        Raw mean of control and its standard error.
+    cov_effect_control : array_like, optional
+        Covariance of the effect with the raw control mean. Default: ``-se_control ** 2``, two independent arms.
+    df : array_like, default inf
+        Degrees of freedom; infinite means the normal distribution.
+    alpha, alternative : array_like
+        As in `python_stats.wald.wald`.
+
+    Returns
+    -------
+    Lift
+        Arrays of the common shape; NaN as in `linear_delta_lift`.
+
+    Raises
+    ------
+    AlphaError, UnknownAlternativeError
+        For wrong arguments; both are ValueErrors.
+
+    References
+    ----------
+    Katz, D., Baptista, J., Azen, S. P. and Pike, M. C. (1978). Obtaining confidence intervals for the risk ratio in
+    cohort studies. Biometrics 34, 469-474.
+
+    Examples
+    --------
+    >>> result = log_delta_lift(0.5, 0.2, 10.0, 0.14)
+    >>> [round(float(x), 6) for x in result[:4]]
+    [0.05, 0.020496, 0.010587, 0.09095]
+    """
+    p = _parts(effect, se, mean_control, se_control, cov_effect_control, df, alpha, alternative)
+    lift, spread = _lift_and_se(p)
+    with np.errstate(all="ignore"):
+        # With a negative base the ratio of absolute values is 1 - lift, and both limits change places.
+        turn = np.where(p.negative, -1.0, 1.0)
+        ratio = 1.0 + turn * lift
+        same_sign = ratio > 0.0
+        # var(log(base + effect) - log(base)) by the delta method is the linear variance over the squared ratio: the
+        # derivative of log(1 + lift) is 1 / (1 + lift).
+        spread_log = np.where(same_sign, spread / ratio, np.nan)
+        centre = np.log(np.where(same_sign, ratio, np.nan))
+        below = np.expm1(centre - p.quantile * spread_log)
+        above = np.expm1(centre + p.quantile * spread_log)
+        low = np.where(p.negative, -above, below)
+        high = np.where(p.negative, -below, above)
+        low = np.where(same_sign, low, lift - p.quantile * spread)
+        high = np.where(same_sign, high, lift + p.quantile * spread)
+        return _result(p, lift, spread, low, high, np.where(same_sign, "log_delta", "linear_delta"))
+
+
+def fieller_lift(
+    effect: npt.ArrayLike,
+    se: npt.ArrayLike,
+    mean_control: npt.ArrayLike,
+    se_control: npt.ArrayLike,
+    *,
+    cov_effect_control: npt.ArrayLike | None = None,
+    df: npt.ArrayLike = np.inf,
+    alpha: npt.ArrayLike = 0.05,
+    alternative: npt.ArrayLike = "two_sided",
+) -> Lift:
+    """Lift with Fieller's interval, exact when effect and control mean are jointly normal with known variances.
+
+    The interval holds every lift L for which ``effect - L * |mean_control|`` is not significantly different from zero.
+    It is bounded exactly where the control mean itself differs significantly from zero. Elsewhere the data cannot bound
+    the lift; both limits are then infinite and ``method`` tells the shape of the set: ``fieller_exclusive`` where a gap
+    in the middle is excluded, ``fieller_unbounded`` where nothing is.
+
+    Parameters
+    ----------
+    effect, se : array_like
+        Effect (treatment minus control, possibly adjusted) and its standard error, in the metric's unit.
+    mean_control, se_control : array_like
+        Raw mean of control and its standard error.
+    cov_effect_control : array_like, optional
+        Covariance of the effect with the raw control mean. Default: ``-se_control ** 2``, two independent arms.
+    df : array_like, default inf
+        Degrees of freedom; infinite means the normal distribution.
+    alpha, alternative : array_like
+        As in `python_stats.wald.wald`; a one-sided limit is the limit of the two-sided interval at twice alpha.
+
+    Returns
+    -------
+    Lift
+        Arrays of the common shape; NaN as in `linear_delta_lift`.
+
+    Raises
+    ------
+    AlphaError, UnknownAlternativeError
+        For wrong arguments; both are ValueErrors.
+
+    References
+    ----------
+    Fieller, E. C. (1954). Some problems in interval estimation. Journal of the Royal Statistical Society B 16, 175-185.
+
+    Examples
+    --------
+    >>> result = fieller_lift(0.5, 0.2, 10.0, 0.14)
+    >>> [round(float(x), 6) for x in result[:4]], str(result.method)
+    ([0.05, 0.020496, 0.010597, 0.090986], 'fieller')
+    >>> str(fieller_lift(0.5, 0.2, 0.1, 0.14).method)
+    'fieller_exclusive'
+    """
+    p = _parts(effect, se, mean_control, se_control, cov_effect_control, df, alpha, alternative)
+    lift, spread = _lift_and_se(p)
+    with np.errstate(all="ignore"):
+        # In units of the base: (1 - g) L^2 - 2 (lift - c) L + (lift^2 - v) <= 0.
+        scale = (p.quantile / p.base) ** 2
+        leading = 1.0 - scale * p.var_base
+        middle = lift - scale * p.cov
+        # middle^2 - leading * (lift^2 - v), with the square of the lift cancelled by hand.
+        discriminant = scale * (
+            p.var_effect - 2.0 * lift * p.cov + lift**2 * p.var_base + scale * (p.cov**2 - p.var_base * p.var_effect)
+        )
+        bounded = leading > 0.0
+        root = np.sqrt(np.where(bounded, np.maximum(discriminant, 0.0), np.nan))
+        # The quantile's sign carries a one-sided alpha above one half over to the other root.
+        root = np.copysign(root, p.quantile)
+        low = np.where(bounded, (middle - root) / leading, -np.inf)
+        high = np.where(bounded, (middle + root) / leading, np.inf)
+        shape = np.where(discriminant > 0.0, "fieller_exclusive", "fieller_unbounded")
+        return _result(p, lift, spread, low, high, np.where(bounded, "fieller", shape))
+
+
+def _parts(
+    effect: npt.ArrayLike,
+    se: npt.ArrayLike,
+    mean_control: npt.ArrayLike,
+    se_control: npt.ArrayLike,
+    cov_effect_control: npt.ArrayLike | None,
+    df: npt.ArrayLike,
+    alpha: npt.ArrayLike,
+    alternative: npt.ArrayLike,
+) -> _Parts:
+    """Broadcast, check and turn the inputs."""
+    level, side = check_alpha(alpha), check_alternative(alternative)
+    spread_control = np.asarray(se_control, dtype=np.float64)
+    covariance = -(spread_control**2) if cov_effect_control is None else cov_effect_control
+    numbers = (np.asarray(x, dtype=np.float64) for x in (effect, se, mean_control, se_control, covariance, df))
+    effect_, se_, mean, se_mean, cov, df_, level, side = np.broadcast_arrays(*numbers, level, side)
+    with np.errstate(all="ignore"):
+        negative = mean < 0.0
+        return _Parts(
+            effect=effect_,
+            var_effect=np.where(se_ > 0.0, se_, np.nan) ** 2,
+            base=np.where(mean == 0.0, np.nan, np.abs(mean)),
+            var_base=np.where(se_mean >= 0.0, se_mean, np.nan) ** 2,
+            cov=np.where(negative, -cov, cov),
+            negative=negative,
+            quantile=-stdtrit(df_, tail_alpha(level, side)),
+            side=side,
+        )
+
+
+def _lift_and_se(p: _Parts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lift and its linear delta standard error."""
+    with np.errstate(all="ignore"):
+        lift = p.effect / p.base
+        variance = p.var_effect - 2.0 * lift * p.cov + lift**2 * p.var_base
+        return lift, np.sqrt(np.where(variance > 0.0, variance, np.nan)) / p.base
+
+
+def _result(
+    p: _Parts,
+    lift: NDArray[np.float64],
+    se: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    method: npt.ArrayLike,
+) -> Lift:
+    """Open one side of one-sided intervals and mark what is missing."""
+    missing = np.isnan(se) | np.isnan(p.quantile) | np.isnan(low) | np.isnan(high)
+    return Lift(
+        lift=lift,
+        se=se,
+        ci_low=np.where(missing, np.nan, np.where(p.side == "less", -np.inf, low)),
+        ci_high=np.where(missing, np.nan, np.where(p.side == "greater", np.inf, high)),
+        method=np.where(missing, "undefined", method),
+    )

@@ -1,0 +1,101 @@
+"""Result frames with fixed columns and types, whatever they hold.
+
+An engine guesses the type of a column from its values, and guesses wrong where a column is all missing or a frame is
+empty: every frame that leaves this package for a warehouse passes here.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+EFFECT_COLUMNS = {
+    "exp_id": "string",
+    "metric_id": "string",
+    "variant_id": "string",
+    "population": "string",
+    "dimension": "string",
+    "segment": "string",
+    "look_date": "datetime64[us]",
+    "metric_type": "string",
+    "estimator": "string",
+    "is_headline": "boolean",
+    "n_control": "Int64",
+    "n_treatment": "Int64",
+    "clusters_control": "Int64",
+    "clusters_treatment": "Int64",
+    "mean_control": "float64",
+    "mean_treatment": "float64",
+    "effect": "float64",
+    "effect_se": "float64",
+    "effect_ci_low": "float64",
+    "effect_ci_high": "float64",
+    "lift": "float64",
+    "lift_ci_low": "float64",
+    "lift_ci_high": "float64",
+    "lift_method": "string",
+    "statistic": "float64",
+    "df": "float64",
+    "p_value": "float64",
+    "variance_reduction": "float64",
+    "p_value_adjusted": "float64",
+    "correction": "string",
+    "correction_family": "string",
+    "is_significant": "boolean",
+    "status": "string",
+}
+
+_CORRECTED = ("p_value_adjusted", "correction", "correction_family", "is_significant")
+
+LOOK_COLUMNS = {name: kind for name, kind in EFFECT_COLUMNS.items() if name not in _CORRECTED}
+
+CHECK_COLUMNS = {
+    "exp_id": "string",
+    "check_name": "string",
+    "metric_id": "string",
+    "variant_id": "string",
+    "statistic": "float64",
+    "df": "float64",
+    "p_value": "float64",
+    "deviation": "float64",
+    "note": "string",
+}
+
+POWER_COLUMNS = {
+    "exp_id": "string",
+    "metric_id": "string",
+    "variant_id": "string",
+    "mde_now_absolute": "float64",
+    "mde_now": "float64",
+    "mde_absolute": "float64",
+    "power_for_mde": "float64",
+    "n_needed": "float64",
+}
+
+
+def typed_frame(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+    """Return the named columns, in order, each as its type; missing numbers are null, never NaN.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Must hold every named column; others are left out.
+    columns : dict of str to str
+        Pandas dtype of each column.
+
+    Returns
+    -------
+    DataFrame
+        Nullable types throughout, so that an empty frame has the same types as a full one.
+
+    Raises
+    ------
+    KeyError
+        When a named column is missing.
+
+    Examples
+    --------
+    >>> typed_frame(pd.DataFrame({"n": [], "name": []}), {"name": "string", "n": "Int64"}).dtypes.astype(str).to_list()
+    ['string', 'Int64']
+    """
+    nullable = {name: "Float64" if kind == "float64" else kind for name, kind in columns.items()}
+    return frame[list(columns)].astype(nullable).reset_index(drop=True)
