@@ -1,7 +1,7 @@
 """Every planned comparison at once: from moments side by side to effects, intervals, tests and statuses.
 
-This is the piece between the moment tables and the estimators: it picks the estimator that a metric and its assignment ask
-for, runs it on all comparisons together, and says in a status why a number is missing.
+This is the piece between the moment tables and the estimators: it picks the estimator that a metric and its assignment
+ask for, runs it on all comparisons together, and says in a status why a number is missing.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class _Estimate(NamedTuple):
 def estimate_effects(comparisons: pd.DataFrame, *, min_units: int = 2) -> pd.DataFrame:
     """Estimate the effect of every comparison with every estimator that applies to it.
 
-    Rates are compared by the pooled two-proportion z test (interval unpooled), means by Welch's t test, ratios of sums by
-    the delta method, each with CUPED beside it where a pre-period covariate exists. Comparisons of clustered arms use
-    the cluster-robust moments (CR2) with Bell-McCaffrey degrees of freedom, never the unit-level variance.
+    Rates are compared by the pooled two-proportion z test (interval unpooled), means by Welch's t test, ratios of sums
+    by the delta method, each with CUPED beside it where a pre-period covariate exists. Comparisons of clustered arms
+    use the cluster-robust moments (CR2) with Bell-McCaffrey degrees of freedom, never the unit-level variance.
 
     Parameters
     ----------
@@ -95,13 +95,12 @@ def estimate_effects(comparisons: pd.DataFrame, *, min_units: int = 2) -> pd.Dat
     wants_covariate = table["estimator"].map(PLANNED).fillna(True).to_numpy(dtype=bool)
     headline_is_adjusted = adjusted.available & wants_covariate
     status = _final_status(status, unadjusted.comparison, is_ratio, table)
+    with np.errstate(all="ignore"):
+        reduction = 1 - (adjusted.comparison.se / unadjusted.comparison.se) ** 2
     parts = [
         _rows(table, unadjusted, status, ~headline_is_adjusted, np.zeros(rows)),
-        _rows(
-            table, adjusted, status, headline_is_adjusted,
-            1 - (adjusted.comparison.se / unadjusted.comparison.se) ** 2,
-        )[adjusted.available],
-    ]  # fmt: skip
+        _rows(table, adjusted, status, headline_is_adjusted, reduction)[adjusted.available],
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -229,18 +228,15 @@ def _clustered(
     df = bell_mccaffrey_df(arms[0].n, traces[0], arms[1].n, traces[1])
     theta = np.nan_to_num(result.theta)
     with np.errstate(all="ignore"):
-        raw_var = sum(arm.cov[:, 0, 0] / arm.n for arm in arms)
-        adjusted_var = sum(
-            (
-                arm.cov[:, 0, 0]
-                + theta**2 * np.nan_to_num(arm.cov[:, 1, 1])
-                - 2 * theta * np.nan_to_num(arm.cov[:, 0, 1])
-            )
-            / arm.n
-            for arm in arms
+        # Variances of the means: outcome, covariate and both, per arm. Without a covariate theta is 0.
+        own, pre, both = (
+            [np.nan_to_num(arm.cov[:, i, j], nan=np.nan if (i, j) == (0, 0) else 0.0) / arm.n for arm in arms]
+            for i, j in ((0, 0), (1, 1), (0, 1))
         )
-        se_control = np.sqrt(arms[0].cov[:, 0, 0] / arms[0].n)
-        cov_effect = (theta * np.nan_to_num(arms[0].cov[:, 0, 1]) - arms[0].cov[:, 0, 0]) / arms[0].n
+        raw_var = own[0] + own[1]
+        adjusted_var = raw_var + theta**2 * (pre[0] + pre[1]) - 2 * theta * (both[0] + both[1])
+        se_control = np.sqrt(own[0])
+        cov_effect = theta * both[0] - own[0]
         raw = wald(result.unadjusted.effect, np.sqrt(raw_var), df, **plan)
         adjusted = wald(result.comparison.effect, np.sqrt(np.maximum(adjusted_var, 0)), df, **plan)
     return raw, adjusted, se_control, cov_effect
@@ -313,7 +309,7 @@ def _rows(
 
 
 def _value(table: pd.DataFrame, arm: str) -> FloatArray:
-    """The raw metric value of an arm: a mean per unit, or a ratio of sums."""
+    """Return the raw metric value of an arm: a mean per unit, or a ratio of sums."""
     mean = table[f"mean_numerator_{arm}"].to_numpy(dtype=np.float64)
     denominator = table[f"mean_denominator_{arm}"].to_numpy(dtype=np.float64)
     is_ratio = (table["metric_type"] == "ratio").to_numpy()

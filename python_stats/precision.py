@@ -11,14 +11,15 @@ from python_stats.power import mde_means, power_means, sample_size_means
 def precision_now(estimates: pd.DataFrame) -> pd.DataFrame:
     """Power of each comparison at the precision it has reached.
 
-    The standard error of the headline estimate (covariates and clusters included) stands for the sample so far; a sample
-    ``f`` times as large, split the same way, has a standard error smaller by ``sqrt(f)``. Normal reference, as planning
-    uses: with few clusters the numbers are optimistic.
+    The standard error of the headline estimate (covariates and clusters included) stands for the sample so far; a
+    sample ``f`` times as large, split the same way, has a standard error smaller by ``sqrt(f)``. Normal reference, as
+    planning uses: with few clusters the numbers are optimistic.
 
     Parameters
     ----------
     estimates : DataFrame
-        Headline rows: ``effect_se, mean_control, n_control, n_treatment, alpha, power, alternative, mde, effect_scale``.
+        Headline rows: ``effect_se, mean_control, n_control, n_treatment, alpha, power, alternative, mde,
+        effect_scale``.
 
     Returns
     -------

@@ -834,11 +834,13 @@ def _percentiles(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Symmetric inverted-cdf percentiles; NaN when unseen draws (infinite, or undecided) reach them."""
     count = draws.shape[1]
-    undecided = np.isnan(draws)
-    position = np.where(tail * count >= 1.0, np.ceil(tail * count) - 1.0, 0.0).astype(np.int64)[:, None]
-    low = np.take_along_axis(np.sort(np.where(undecided, -np.inf, draws), axis=1), position, axis=1)[:, 0]
-    high = np.take_along_axis(np.sort(np.where(undecided, np.inf, draws), axis=1), count - 1 - position, axis=1)[:, 0]
     resolved = tail * count >= 1.0
+    position = np.where(resolved, np.ceil(tail * count) - 1.0, 0.0).astype(np.int64)
+    ordered, undecided = np.sort(draws, axis=1), np.isnan(draws).sum(axis=1)
+    # Sorting puts the undecided draws last, where they belong for the upper limit; the lower one has them first.
+    places = position - undecided, count - 1 - position
+    low, high = (np.take_along_axis(ordered, np.maximum(at, 0)[:, None], axis=1)[:, 0] for at in places)
+    low = np.where(position >= undecided, low, np.nan)
     low, high = (np.where(resolved & np.isfinite(limit), limit, np.nan) for limit in (low, high))
     open_low, open_high = (side == "less") & ~np.isnan(high), (side == "greater") & ~np.isnan(low)
     return np.where(open_low, -np.inf, low), np.where(open_high, np.inf, high)

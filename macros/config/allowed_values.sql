@@ -8,6 +8,7 @@
       'role': ['primary', 'guardrail', 'secondary', 'exploratory'],
       'effect_scale': ['relative', 'absolute'],
       'alternative': ['two_sided', 'greater', 'less'],
+      'estimator': ['difference', 'ratio', 'cluster', 'unadjusted', 'cuped'],
       'correction': ['none', 'bonferroni', 'holm', 'hochberg', 'bh', 'by'],
   }) }}
 {% endmacro %}

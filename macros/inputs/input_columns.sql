@@ -1,7 +1,7 @@
-{% macro input_columns(table, relation) %}
+{% macro input_columns(table, relation, errors=none) %}
   {#-
     The columns of an input that exist, as {contract name: column}. Names are compared without case; `input_columns` maps
-    other names. A required column that is missing stops the run.
+    other names. A required column that is missing stops the run, or is added to `errors` where a list is given.
   -#}
   {%- set renamed = var('input_columns', {}).get(table, {}) -%}
   {%- set by_name = {} -%}
@@ -14,11 +14,13 @@
     {%- if actual | lower in by_name -%}
       {%- do present.update({name: by_name[actual | lower]}) -%}
     {%- elif column[1] or name in renamed -%}
-      {{ exceptions.raise_compiler_error(
-          "dbt_experiments: the input table " ~ relation.render() ~ " has no column '" ~ actual ~ "'"
+      {%- set problem = "the input table " ~ table ~ " (" ~ relation.render() ~ ") has no column '" ~ actual ~ "'"
           ~ (", which is required" if column[1] else ", which the var input_columns names")
-          ~ "; add it, or name the column that holds it in the var input_columns: {" ~ table ~ ": {" ~ name ~ ": ...}}."
-      ) }}
+          ~ "; add it, or name the column that holds it with the var input_columns: {" ~ table ~ ": {" ~ name ~ ": ...}}" -%}
+      {%- if errors is none -%}
+        {{ exceptions.raise_compiler_error("dbt_experiments: " ~ problem) }}
+      {%- endif -%}
+      {%- do errors.append(problem) -%}
     {%- endif -%}
   {%- endfor -%}
   {{ return(present) }}

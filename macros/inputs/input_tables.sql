@@ -66,7 +66,7 @@
     'experiment_metric': {'required': false, 'columns': {
       'exp_id': ['id', true, none],
       'metric_id': ['id', true, none],
-      'role': ['text', false, "'secondary'"],
+      'role': ['text', false, none],
       'mde': ['number', false, none],
       'non_inferiority_margin': ['number', false, none],
       'effect_scale': ['text', false, "'relative'"],

@@ -7,6 +7,7 @@
   {%- set relation = dbt_experiments.input_relation(table) -%}
   {%- set declared = dbt_experiments.declared_rows(table) -%}
   {%- if relation is none or not execute %}
+    {#- check_config has refused to run without a required table; what is left here is optional. -#}
 select
     {%- for name, column in spec.columns.items() %}
     cast(null as {{ dbt_experiments.input_type(column[0]) }}) as {{ name }}{{ ',' if not loop.last }}

@@ -27,7 +27,7 @@
         {{ dbt_experiments.seconds_between('unit.assigned_at', 'fact.event_at') }} as moment,
         cast(null as {{ dbt.type_bigint() }}) as day_place
     {{- sources }}
-        and plan.counts_as <> 'active_day'
+        and (plan.counts_value or plan.counts_rows)
   {%- if shape != 'extreme' %}
 
     union all
@@ -42,7 +42,7 @@
         0 as moment,
         cast(null as {{ dbt.type_bigint() }}) as day_place
     {{- sources }}
-        and plan.counts_as = 'active_day'
+        and not (plan.counts_value or plan.counts_rows)
     group by
         unit.unit_key, plan.plan_key, plan.part, plan.aggregation,
         {{ day }}, plan.window_start_day, plan.window_end_day, plan.covariate_days

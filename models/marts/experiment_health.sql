@@ -16,7 +16,11 @@ configuration as (
         exp_id,
         'configuration' as check_name,
         'all' as scope,
-        case when config_issue is null then 'pass' else 'fail' end as status,
+        case
+            when config_issue is not null then 'fail'
+            when setting_issue is not null then 'warn'
+            else 'pass'
+        end as status,
         cast(null as {{ dbt_experiments.type_double() }}) as statistic,
         cast(null as {{ dbt_experiments.type_double() }}) as p_value,
         cast(null as {{ dbt_experiments.type_double() }}) as threshold,
@@ -25,7 +29,14 @@ configuration as (
             when 'no_control' then
                 'It is not clear which variant is the control: name one `control`, or set is_control for exactly one.'
             when 'bad_traffic' then 'The planned traffic does not add up to 1 or 100, so the allocation cannot be checked.'
-            else 'One control, and planned traffic that adds up.'
+            else
+                case
+                    when setting_issue is null then 'One control, and planned traffic that adds up.'
+                    when setting_issue = 'ends_before_start' then 'The experiment ends before it starts.'
+                    else
+                        'A setting of the experiment cannot be read (' || setting_issue
+                        || '); the default of the project is used instead.'
+                end
         end as message
     from experiment
 ),

@@ -24,12 +24,12 @@ treatment as (
 
     union all
 
-    -- An experiment without variants still has its row.
+    -- An experiment without a treatment still has its row.
     select
         exp_id,
         '(none)' as variant_id
     from experiment
-    where n_variants = 0
+    where n_variants = case when control_variant_id is null then 0 else 1 end
 ),
 
 health as (
@@ -291,8 +291,8 @@ select
     p_value_adjusted as primary_p_value,
     failed_guardrails,
     undecided_guardrails,
-    n_assigned,
-    n_mature,
+    cast(n_assigned as {{ dbt.type_bigint() }}) as n_assigned,
+    cast(n_mature as {{ dbt.type_bigint() }}) as n_mature,
     maturity_share,
     cast(days_run as {{ dbt.type_bigint() }}) as days_run,
     case

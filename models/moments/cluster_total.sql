@@ -31,6 +31,7 @@ centre as (
     inner join {{ ref('variant') }} as variant
         on moment.exp_id = variant.exp_id and moment.variant_id = variant.variant_id
     left join {{ ref('metric_cap') }} as cap on moment.plan_key = cap.plan_key
+    where moment.exp_id in (select exp_id from {{ ref('cluster_size') }})
 ),
 
 active as (
@@ -45,7 +46,6 @@ active as (
         {%- endfor %}
     from {{ ref('unit_metric') }} as unit
     inner join centre on unit.plan_key = centre.plan_key and unit.variant_key = centre.variant_key
-    where unit.exp_id in (select distinct exp_id from {{ ref('cluster_size') }})
     group by
         unit.plan_key, unit.variant_key, coalesce(unit.cluster_id, 'unit ' || unit.unit_id), unit.mature_on
 )

@@ -9,7 +9,8 @@ with plan as (
         plan.exp_id,
         plan.metric_id,
         plan.role,
-        plan.alternative,
+        -- A plan that cannot be read has its issue as its status; the estimators still run over the whole column.
+        case when plan.alternative in ('greater', 'less') then plan.alternative else 'two_sided' end as alternative,
         plan.effect_scale,
         plan.mde,
         plan.non_inferiority_margin,

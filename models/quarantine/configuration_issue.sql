@@ -11,7 +11,16 @@ with experiment as (
 
     union all
 
-    select exp_id, config_issue as reason
+    select
+        exp_id,
+        config_issue as reason
+    from {{ ref('experiment') }}
+
+    union all
+
+    select
+        exp_id,
+        setting_issue as reason
     from {{ ref('experiment') }}
 ),
 

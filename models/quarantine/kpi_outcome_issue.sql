@@ -22,7 +22,7 @@ searched as (
     where
         exp_id is null
         or kpi_name is null
-        or (is_read and (n_rows <> n_accounted or n_repeated > 0))
+        or (is_read and (n_rows <> n_accounted or n_repeated > 0 or has_events))
 ),
 
 fact as (
@@ -42,7 +42,14 @@ fact as (
     inner join searched
         on fact.exp_id is not distinct from searched.exp_id and fact.kpi_name is not distinct from searched.kpi_name
     cross join {{ ref('analysis_date') }} as clock
-    left join {{ ref('assignment') }} as unit on fact.exp_id = unit.exp_id and fact.unit_id = unit.unit_id
+    left join (
+        select
+            exp_id,
+            unit_id,
+            unit_key
+        from {{ ref('assignment') }}
+        where exp_id in (select exp_id from searched)
+    ) as unit on fact.exp_id = unit.exp_id and fact.unit_id = unit.unit_id
     where
         fact.metric_date is null
         or fact.metric_date < clock.as_of

@@ -46,6 +46,10 @@ select
     end as n_accounted,
     coalesce(counted.n_repeated, 0) as n_repeated,
     reader.plan_key is not null as is_read,
+    -- Totals of a kpi that events feed too cannot tell the two apart: such a kpi is always searched.
+    profile.kpi_name in (
+        select kpi_name from {{ ref('kpi_profile') }} where input = 'kpi_event' and kpi_name is not null
+    ) as has_events,
     profile.kpi_name in (select kpi_name from planned_kpi) as is_planned_anywhere,
     experiment.exp_id is not null as is_known_experiment
 from {{ ref('kpi_profile') }} as profile

@@ -9,6 +9,10 @@ with event as (
         ) as occurrence
     from {{ ref('input_kpi_event') }} as input
     cross join {{ ref('analysis_date') }} as clock
+    where
+        input.event_at is null
+        or input.event_at < clock.as_of
+        or (cast(input.event_at as date) > clock.run_date and {{ 'true' if var('as_of', none) is none else 'false' }})
 ),
 
 event_issue as (
@@ -38,7 +42,9 @@ exposure_issue as (
             when input.exposed_at < unit.assigned_at then 'exposed_before_assignment'
         end as reason
     from {{ ref('input_exposure') }} as input
+    cross join {{ ref('analysis_date') }} as clock
     left join {{ ref('assignment') }} as unit on input.exp_id = unit.exp_id and input.unit_id = unit.unit_id
+    where input.exposed_at is null or input.exposed_at < clock.as_of
 ),
 
 attribute_issue as (

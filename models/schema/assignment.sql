@@ -1,7 +1,7 @@
 -- One row per unit of an experiment, in exactly one variant. `unit_key` is what the facts carry instead of two strings.
 
 with usable as (
-    select exp_id, unit_id, variant_id, variant_key, assigned_at, cluster_id, stratum
+    select exp_id, exp_key, unit_id, variant_id, variant_key, assigned_at, cluster_id, stratum
     from {{ ref('assignment_row') }}
     where issue is null
 ),
@@ -15,7 +15,7 @@ once as (
 ),
 
 kept as (
-    select exp_id, unit_id, variant_id, variant_key, assigned_at, cluster_id, stratum
+    select exp_id, exp_key, unit_id, variant_id, variant_key, assigned_at, cluster_id, stratum
     from {{ ref('repeated_assignment') }}
     where issue is null
 ),
@@ -32,6 +32,7 @@ select
     unit_id,
     variant_id,
     variant_key,
+    exp_key,
     assigned_at,
     cast(assigned_at as date) as assigned_on,
     cluster_id,

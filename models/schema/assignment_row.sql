@@ -18,6 +18,7 @@ select
     input.exp_id,
     input.unit_id,
     input.variant_id,
+    experiment.exp_key,
     variant.variant_key,
     input.assigned_at,
     input.cluster_id,

@@ -21,6 +21,7 @@ arms as (
 
 select
     input.exp_id,
+    cast(row_number() over (order by input.exp_id) as integer) as exp_key,
     input.name,
     input.hypothesis,
     input.owner,
@@ -38,7 +39,10 @@ select
     coalesce(input.min_duration_days, {{ var('min_duration_days', 7) }}) as min_duration_days,
     input.max_duration_days,
     input.sequential_method,
-    lower(input.correction) as correction,
+    case
+        when lower(input.correction) in ('{{ dbt_experiments.allowed_values().correction | join("', '") }}')
+            then lower(input.correction)
+    end as correction,
     input.cluster_unit,
     case when arms.n_controls = 1 then arms.control_variant_id end as control_variant_id,
     coalesce(arms.n_variants, 0) as n_variants,
@@ -46,7 +50,15 @@ select
         when coalesce(arms.n_variants, 0) < 2 then 'no_variants'
         when arms.n_controls <> 1 then 'no_control'
         when arms.has_good_traffic = 0 then 'bad_traffic'
-    end as config_issue
+    end as config_issue,
+    -- A setting that cannot be read is replaced by the project's default, and said so.
+    case
+        when not (input.alpha > 0 and input.alpha < 1) then 'bad_alpha'
+        when not (input.power > 0 and input.power < 1) then 'bad_power'
+        when lower(input.correction) not in ('{{ dbt_experiments.allowed_values().correction | join("', '") }}')
+            then 'unknown_correction'
+        when input.end_time <= input.start_time then 'ends_before_start'
+    end as setting_issue
 from input
 left join arms on input.exp_id = arms.exp_id
 where input.occurrence = 1

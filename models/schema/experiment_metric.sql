@@ -1,12 +1,18 @@
 -- The analysis plan: which metrics each experiment is judged by, in which role, with the key that the facts carry.
 
 with experiment as (
-    select exp_id, primary_kpi from {{ ref('experiment') }}
+    select
+        exp_id,
+        primary_kpi
+    from {{ ref('experiment') }}
 ),
 
 planned as (
     select
         plan.*,
+        coalesce(
+            lower(plan.role), case when plan.metric_id = experiment.primary_kpi then 'primary' else 'secondary' end
+        ) as given_role,
         row_number() over (partition by plan.exp_id, plan.metric_id order by plan.role, plan.mde) as occurrence
     from {{ ref('input_experiment_metric') }} as plan
     inner join experiment on plan.exp_id = experiment.exp_id
@@ -35,7 +41,7 @@ plan as (
     select
         exp_id,
         metric_id,
-        lower(role) as role,
+        given_role as role,
         mde,
         non_inferiority_margin,
         lower(effect_scale) as effect_scale,
@@ -78,7 +84,7 @@ plan as (
             select 1 from planned
             where
                 planned.exp_id = experiment.exp_id
-                and (lower(planned.role) = 'primary' or planned.metric_id = experiment.primary_kpi)
+                and (planned.given_role = 'primary' or planned.metric_id = experiment.primary_kpi)
         )
 )
 
@@ -98,6 +104,7 @@ select
         when plan.role not in ('{{ dbt_experiments.allowed_values().role | join("', '") }}') then 'unknown_role'
         when plan.effect_scale not in ('relative', 'absolute') then 'unknown_effect_scale'
         when plan.alternative not in ('two_sided', 'greater', 'less') then 'unknown_alternative'
+        when plan.estimator not in ('{{ dbt_experiments.allowed_values().estimator | join("', '") }}') then 'unknown_estimator'
         when plan.mde <= 0 or plan.non_inferiority_margin <= 0 then 'bad_margin'
         when {{ dbt_experiments.kpi_is_missing('metric.numerator_kpi') }} then 'unknown_kpi'
         when

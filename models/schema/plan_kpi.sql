@@ -4,6 +4,7 @@ with plan as (
     select
         plan.plan_key,
         plan.exp_id,
+        experiment.exp_key,
         metric.numerator_kpi,
         metric.denominator_kpi,
         metric.aggregation,
@@ -26,7 +27,9 @@ parts as (
 select
     parts.plan_key,
     parts.exp_id,
+    parts.exp_key,
     parts.kpi_name,
+    cast(dense_rank() over (order by parts.kpi_name) as integer) as kpi_key,
     cast(parts.part as integer) as part,
     parts.aggregation,
     case
@@ -34,12 +37,8 @@ select
         when parts.denominator_kpi is not null then 'ratio'
         else 'plain'
     end as shape,
-    case parts.aggregation
-        when 'count' then 'row'
-        when 'count_days' then 'active_day'
-        when 'any' then 'active_day'
-        else 'value'
-    end as counts_as,
+    parts.aggregation not in ('count', 'count_days', 'any') as counts_value,
+    parts.aggregation = 'count' as counts_rows,
     cast(parts.window_start_day as integer) as window_start_day,
     -- Far beyond any calendar: an open window is bounded by `outcome_until` alone.
     cast(coalesce(parts.window_end_day, 1000000) as integer) as window_end_day,

@@ -29,6 +29,7 @@ select
     exp_id,
     unit_id,
     variant_id,
+    exp_key,
     variant_key,
     assigned_at,
     cluster_id,

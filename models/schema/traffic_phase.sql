@@ -30,29 +30,18 @@ moment as (
     from {{ ref('experiment') }}
 ),
 
--- Planned shares are fractions; a change may speak in percent, which the plan's own unit tells.
-planned as (
-    select
-        variant.exp_id,
-        variant.variant_id,
-        max(input.traffic_pct) as traffic_pct
-    from {{ ref('variant') }} as variant
-    inner join {{ ref('input_variant') }} as input
-        on variant.exp_id = input.exp_id and variant.variant_id = input.variant_id
-    group by variant.exp_id, variant.variant_id
-),
-
 in_force as (
     select
         moment.exp_id,
         moment.phase,
         moment.effective_at,
         planned.variant_id,
+        -- A change speaks in the plan's own unit, fractions or percent.
         coalesce(
             max_by(change.traffic_pct, change.effective_at), max(planned.traffic_pct)
         ) as traffic_pct
     from moment
-    inner join planned on moment.exp_id = planned.exp_id
+    inner join {{ ref('variant') }} as planned on moment.exp_id = planned.exp_id
     left join change
         on
             moment.exp_id = change.exp_id

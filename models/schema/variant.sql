@@ -28,6 +28,7 @@ select
     input.exp_id,
     input.variant_id,
     cast(row_number() over (order by input.exp_id, input.variant_id) as integer) as variant_key,
+    input.traffic_pct,
     case
         when totals.all_given = 1 and totals.total_traffic > 0 then input.traffic_pct / totals.total_traffic
     end as traffic_share,

@@ -108,6 +108,15 @@ def test_limits_of_the_difference_have_the_right_probability(counts):
     assert distribution(float(got.ci_high)) == pytest.approx(0.95, abs=2e-4)
 
 
+def test_difference_is_integrated_over_the_arm_that_is_narrower_as_a_rate():
+    # One success in ten million is wide as a logit but a spike as a rate; the difference is all the treatment's.
+    for counts, sign in (((1, 10**7, 10**6, 10**7), 1.0), ((10**6, 10**7, 1, 10**7), -1.0)):
+        got = beta_binomial(*counts)
+        deviation = math.sqrt(0.1 * 0.9 / 10**7)
+        assert float(got.ci_low) == pytest.approx(sign * 0.1 - 1.96 * deviation, abs=2e-3 * deviation)
+        assert float(got.ci_high) == pytest.approx(sign * 0.1 + 1.96 * deviation, abs=2e-3 * deviation)
+
+
 def test_limits_of_the_lift_have_the_right_probability():
     rng = np.random.default_rng(1)
     for counts in ((0, 10, 0, 10), (3, 50, 9, 60), (900, 10_000, 2, 40)):

@@ -233,6 +233,27 @@ def test_difference_is_the_exact_bootstrap(n_control, n_treatment, q, shift):
         assert mass[difference <= float(limit) + 1e-12].sum() >= tail - 5e-4
 
 
+def test_a_tie_between_the_arms_counts_against_both_directions():
+    control, treatment = np.round(sample(41, 150), 1), np.round(1.1 * sample(42, 120), 1)
+    difference, mass = brute_force(control, treatment, 0.5)
+    assert mass[np.abs(difference) < 1e-9].sum() > 0.05
+    for alternative, tail in (
+        ("greater", mass[difference <= 1e-9].sum()),
+        ("less", mass[difference >= -1e-9].sum()),
+    ):
+        got = quantile_difference(*window(control, 0.5), *window(treatment, 0.5), 0.5, alternative=alternative)
+        assert float(got.p_value) == pytest.approx(tail, rel=1e-6)
+
+
+def test_ranks_beyond_the_smallest_value_count_as_the_smallest_in_the_standard_error():
+    for q in (0.02, 0.98):
+        control, treatment = sample(43, 300), sample(44, 350)
+        got = quantile_difference(300, 1, np.sort(control), 350, 1, np.sort(treatment), q)
+        difference, mass = brute_force(control, treatment, q)
+        spread = math.sqrt(((difference - (difference * mass).sum()) ** 2 * mass).sum())
+        assert float(got.se) == pytest.approx(spread, rel=1e-9)
+
+
 def test_effect_and_lift_are_those_of_the_sample_quantiles():
     control, treatment = sample(3), 1.2 * sample(4)
     got = quantile_difference(*window(control, 0.9), *window(treatment, 0.9), 0.9)
@@ -451,6 +472,18 @@ def test_clustered_interval_with_independent_events_is_the_normal_approximation_
     assert abs(float(exact.rank_high - outer.rank_high)) <= 2
     assert float(outer.coverage) == pytest.approx(float(exact.coverage), abs=2e-3)
     assert float(outer.se) == float(exact.se)
+
+
+def test_outer_ranks_are_rounded_outwards_alike_at_both_ends():
+    x = np.arange(1.0, 1001.0)
+    for q in (0.1, 0.5, 0.75):
+        got = clustered_quantile_interval(1000, q, 2e-4, 1, x)
+        half = 1.959963984540054 * 1000 * math.sqrt(2e-4)
+        assert float(got.rank_low) == math.floor(1000 * q - half)
+        assert float(got.rank_high) == math.ceil(1000 * q + half) + 1
+        mirrored = clustered_quantile_interval(1000, 1 - q, 2e-4, 1, -x[::-1])
+        assert float(mirrored.rank_low) == 1001 - float(got.rank_high)
+        assert float(mirrored.ci_low) == -float(got.ci_high)
 
 
 def clustered_events(rng, units, shift=0.0):

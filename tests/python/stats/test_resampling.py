@@ -139,6 +139,22 @@ def test_trap_control_mean_near_zero_the_absolute_effect_survives():
         assert np.isnan(got.lift) == (middle == 0.0)
 
 
+def test_draws_in_which_the_control_changes_sign_count_on_both_sides_of_the_lift():
+    rng = np.random.default_rng(23)
+    control = np.stack([rng.normal(size=50), np.ones(50)], axis=-1)
+    control[:, 0] += 2.4 * control[:, 0].std() / math.sqrt(50) - control[:, 0].mean()
+    treatment = np.stack([rng.normal(0.5, 1.0, 50), np.ones(50)], axis=-1)
+    got = bootstrap_difference(control, treatment, draws=999, seed=5)
+    rng = np.random.default_rng(5)
+    drawn = [rng.multinomial(50, np.full(50, 0.02), size=999) @ totals[:, 0] / 50 for totals in (control, treatment)]
+    lift = drawn[1] / drawn[0] - 1.0
+    changed = drawn[0] <= 0
+    assert 0 < changed.sum() < 25
+    low, high = (np.sort(np.where(changed, beyond, lift)) for beyond in (-np.inf, np.inf))
+    assert float(got.lift_ci_low) == pytest.approx(low[24], rel=1e-9)
+    assert float(got.lift_ci_high) == pytest.approx(high[-25], rel=1e-9)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_shift_scale_and_exchange_of_numerator_unit(method):
     control, treatment = arms(12, effect=0.2)
@@ -251,6 +267,17 @@ def test_permutation_p_is_never_zero_and_ties_count():
     assert float(got.p_value) == 1 / 200
     same = permutation_test(control, control, draws=199)
     assert float(same.p_value) == 1.0
+
+
+def test_permutations_that_tie_in_exact_arithmetic_count_as_extreme():
+    rng = np.random.default_rng(24)
+    units = np.full(4, 7.0)
+    for _ in range(10):
+        # Complete separation, equal arms: of 70 assignments the observed one and its mirror image are as extreme.
+        control = np.stack([rng.uniform(0.0, 0.1, 4), units], axis=-1)
+        treatment = np.stack([rng.uniform(10.0, 10.1, 4), units], axis=-1)
+        got = permutation_test(control, treatment, draws=3999)
+        assert float(got.p_value) == pytest.approx(2 / 70, abs=4 * math.sqrt(2 / 70 / 3999))
 
 
 # ---- cells without an answer

@@ -1,0 +1,80 @@
+{% macro check_settings(errors) %}
+  {#- Adds an error for every var outside its range and for vars that contradict one another. -#}
+  {%- set fractions = {
+      'alpha': 0.05, 'power': 0.8, 'srm_warn_alpha': 0.01, 'srm_fail_alpha': 0.001, 'balance_warn_alpha': 0.001,
+      'multiple_variants_warn_share': 0.001, 'multiple_variants_fail_share': 0.01,
+      'rejected_outcomes_warn_share': 0.01, 'late_data_warn_share': 0.01, 'assignment_rate_warn_share': 0.9,
+  } -%}
+  {%- for name, default in fractions.items() -%}
+    {%- set value = var(name, default) -%}
+    {%- if value is not number or value is boolean or not (0 < value < 1) -%}
+      {%- do errors.append("the var " ~ name ~ " is " ~ value ~ "; it must be a number between 0 and 1") -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- set whole = {
+      'default_window_days': 1, 'default_covariate_days': 0, 'min_units': 2, 'min_duration_days': 0, 'few_clusters': 2,
+      'freshness_warn_days': 0, 'late_data_days': 0, 'srm_prior_units': 1, 'max_cluster_rows_per_look': 1,
+  } -%}
+  {%- for name, least in whole.items() -%}
+    {%- set value = var(name, least) -%}
+    {%- if value is not integer or value is boolean or value < least -%}
+      {%- do errors.append("the var " ~ name ~ " is " ~ value ~ "; it must be a whole number of at least " ~ least) -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- for low, high, words in [
+      ('srm_fail_alpha', 'srm_warn_alpha', 'failing must be rarer than warning'),
+      ('multiple_variants_warn_share', 'multiple_variants_fail_share', 'warning must come before failing'),
+  ] -%}
+    {%- if var(low, 0) is number and var(high, 1) is number and var(low, 0) >= var(high, 1) -%}
+      {%- do errors.append("the var " ~ low ~ " (" ~ var(low) ~ ") is not below the var " ~ high ~ " (" ~ var(high)
+          ~ "): " ~ words) -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- set corrections = dbt_experiments.allowed_values().correction -%}
+  {%- for role in dbt_experiments.allowed_values().role -%}
+    {%- set value = var('correction_' ~ role, 'none') -%}
+    {%- if value not in corrections -%}
+      {%- do errors.append("the var correction_" ~ role ~ " is '" ~ value ~ "' (allowed: " ~ corrections | join(', ') ~ ")") -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- set as_of = var('as_of', none) -%}
+  {%- if as_of is not none -%}
+    {%- set text = as_of | string -%}
+    {%- set year = text[0:4] | int -%}
+    {%- set is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) -%}
+    {%- set month_days = [31, 29 if is_leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] -%}
+    {%- if not modules.re.match('^\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])( 00:00:00)?$', text) -%}
+      {%- do errors.append("the var as_of is '" ~ text ~ "'; it must be a date such as 2026-03-30") -%}
+    {%- elif text[8:10] | int > month_days[text[5:7] | int - 1] -%}
+      {%- do errors.append("the var as_of is '" ~ text ~ "', which is not in the calendar") -%}
+    {%- endif -%}
+  {%- endif -%}
+  {%- set inputs_schema = var('inputs_schema', 'experiment_inputs') -%}
+  {%- for name in ['internal_schema', 'marts_schema'] -%}
+    {%- if not dbt_experiments.is_demo() and var(name, name) | lower == inputs_schema | lower
+        and (var('inputs_database', none) or target.database) == target.database -%}
+      {%- do errors.append("the vars " ~ name ~ " and inputs_schema are both '" ~ inputs_schema
+          ~ "': the package would write over its own inputs") -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- set tables = dbt_experiments.input_tables() -%}
+  {%- for table in var('input_identifiers', {}) -%}
+    {%- if table not in tables -%}
+      {%- do errors.append("the var input_identifiers names the input '" ~ table ~ "', which does not exist (inputs: "
+          ~ tables.keys() | join(', ') ~ ")") -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- for table, columns in var('input_columns', {}).items() -%}
+    {%- if table not in tables -%}
+      {%- do errors.append("the var input_columns names the input '" ~ table ~ "', which does not exist (inputs: "
+          ~ tables.keys() | join(', ') ~ ")") -%}
+    {%- else -%}
+      {%- for column in columns -%}
+        {%- if column not in tables[table].columns -%}
+          {%- do errors.append("the var input_columns names the column '" ~ column ~ "' of the input '" ~ table
+              ~ "', which the contract does not have (columns: " ~ tables[table].columns.keys() | join(', ') ~ ")") -%}
+        {%- endif -%}
+      {%- endfor -%}
+    {%- endif -%}
+  {%- endfor -%}
+{% endmacro %}

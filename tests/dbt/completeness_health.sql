@@ -1,0 +1,25 @@
+-- Every experiment has every check: a check that is missing for one would look like health.
+
+with expected as (
+    select
+        experiment.exp_id,
+        check_kind.check_name
+    from {{ ref('experiment') }} as experiment
+    cross join (
+        {%- for check_name in [
+            'configuration', 'srm', 'srm_sequential', 'srm_segment', 'balance', 'multiple_variants', 'missing_outcomes',
+            'few_clusters', 'assignment_rate', 'late_data', 'freshness', 'design_change', 'underpowered', 'ramp'
+        ] %}
+        select '{{ check_name }}' as check_name
+        {{ 'union all' if not loop.last }}
+        {%- endfor %}
+    ) as check_kind
+)
+
+select
+    expected.exp_id,
+    expected.check_name
+from expected
+left join {{ ref('experiment_health') }} as health
+    on expected.exp_id = health.exp_id and expected.check_name = health.check_name
+where health.exp_id is null

@@ -1,0 +1,13 @@
+{% test between(model, column_name, min_value=none, max_value=none) %}
+-- Every value lies in the range, its ends included. Nulls are allowed.
+
+select {{ column_name }}
+from {{ model }}
+where
+    {{ column_name }} is not null
+    and not (
+        {{ column_name }} >= {{ min_value if min_value is not none else column_name }}
+        and {{ column_name }} <= {{ max_value if max_value is not none else column_name }}
+    )
+
+{% endtest %}
