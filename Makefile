@@ -51,11 +51,11 @@ test-python: env ## Run pytest (statistics, dbt project, integration)
 	@$(BIN)/python -m pytest -q
 
 lint: $(LINT_VENV)/.ready ## Check Python and SQL style
-	@echo "== lint"
+	@echo "== lint: ruff"
 	@$(LINT)/ruff check --quiet .
 	@$(LINT)/ruff format --quiet --check .
-	@$(LINT)/sqlfluff lint --nofail --disable-progress-bar models tests analyses > /dev/null
-	@$(LINT)/sqlfluff lint --disable-progress-bar models tests analyses
+	@echo "== lint: sqlfluff"
+	@$(LINT)/sqlfluff lint --disable-progress-bar --nocolor models tests/dbt analyses | tail -n 40; exit $${PIPESTATUS[0]}
 
 docs: env ## Generate the dbt documentation site into target/
 	@$(BIN)/dbt docs generate

@@ -71,7 +71,11 @@ srm as (
                 end
         end as message
     from experiment
-    cross join (select 'srm' as check_name union all select 'srm_sequential' as check_name) as check_kind
+    cross join (
+        select 'srm' as check_name
+        union all
+        select 'srm_sequential' as check_name
+    ) as check_kind
     left join {{ ref('allocation') }} as allocation
         on experiment.exp_id = allocation.exp_id and check_kind.check_name = allocation.check_name
     left join (

@@ -29,9 +29,12 @@ select
     power.power_for_mde,
     experiment.power as power_planned,
     cast(power.n_needed as {{ dbt.type_bigint() }}) as n_needed,
-    cast(
-        greatest(power.n_needed - (results.n_control + results.n_treatment), 0) as {{ dbt.type_bigint() }}
-    ) as n_still_needed,
+    case
+        when power.n_needed is not null
+            then cast(
+                greatest(power.n_needed - (results.n_control + results.n_treatment), 0) as {{ dbt.type_bigint() }}
+            )
+    end as n_still_needed,
     case
         when power.n_needed is not null and arrival.units_per_day > 0
             then cast(

@@ -9,7 +9,7 @@ with known as (
         input.value,
         row_number() over (
             partition by unit.exp_id, unit.unit_id, input.attribute
-            order by case when input.exp_id is null then 1 else 0 end, input.valid_from desc nulls last, input.value
+            order by case when input.exp_id is null then 1 else 0 end asc, input.valid_from desc nulls last, input.value asc
         ) as recency
     from {{ ref('input_unit_attribute') }} as input
     inner join {{ ref('assignment') }} as unit

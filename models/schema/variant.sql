@@ -36,10 +36,11 @@ select
         when totals.n_marked > 0 then coalesce(input.is_control, false)
         else lower(input.variant_id) = 'control'
     end as is_control,
-    not (
-        totals.all_given = 1
-        and (abs(totals.total_traffic - 1) <= 0.001 or abs(totals.total_traffic - 100) <= 0.1)
-    ) as has_bad_traffic
+    case
+        when totals.all_given = 1
+            and (abs(totals.total_traffic - 1) <= 0.001 or abs(totals.total_traffic - 100) <= 0.1) then false
+        else true
+    end as has_bad_traffic
 from input
 inner join totals on input.exp_id = totals.exp_id
 where input.occurrence = 1

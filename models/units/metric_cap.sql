@@ -50,7 +50,11 @@ place as (
     from capped
     inner join mature_units on capped.plan_key = mature_units.plan_key
     inner join shape on capped.plan_key = shape.plan_key
-    cross join (select 'lower' as side union all select 'upper' as side) as bound
+    cross join (
+        select 'lower' as side
+        union all
+        select 'upper' as side
+    ) as bound
     where capped.cap_kind <> 'fixed'
 ),
 

@@ -15,8 +15,10 @@ with counted as (
     inner join {{ ref('assignment') }} as unit on plan.exp_id = unit.exp_id
     where
         plan.window_end_day is null
-        or {{ dbt.dateadd('day', 'plan.window_end_day', 'case when plan.reads_events then unit.assigned_at else cast(unit.assigned_on as timestamp) end') }}
-        <= cast(plan.as_of as timestamp)
+        or {{ dbt.dateadd(
+            'day', 'plan.window_end_day',
+            'case when plan.reads_events then unit.assigned_at else cast(unit.assigned_on as timestamp) end'
+        ) }} <= cast(plan.as_of as timestamp)
     group by plan.exp_id, plan.metric_id, unit.variant_id
 )
 

@@ -26,6 +26,9 @@ DAY = pd.Timedelta(days=1)
 # the name of the database, into the relations that it parses.
 FILE_NAME = "warehouse.duckdb"
 
+# Vars that are read when models run, not when the project is parsed: they need no parse of their own.
+RUN_TIME_VARS = ("as_of", "input_columns")
+
 
 @dataclass
 class Outcome:
@@ -43,15 +46,13 @@ class Dbt:
     def __init__(self, work: Path, project: Path = ROOT) -> None:
         self.work = work
         self.project = project
-        self.manifests: dict[str, Any] = {}
+        self.manifests: dict[tuple[tuple[str, str], ...], Any] = {}
 
-    def _invoke(
-        self, arguments: list[str], file: Path, manifest: Any = None, callbacks: list[Any] | None = None
-    ) -> Any:
+    def _invoke(self, arguments: list[str], file: Path, manifest: Any = None) -> Any:
         before = os.environ.get("EXPERIMENTS_DUCKDB_PATH")
         os.environ["EXPERIMENTS_DUCKDB_PATH"] = str(file)
         try:
-            return dbtRunner(manifest=manifest, callbacks=callbacks or []).invoke(
+            return dbtRunner(manifest=manifest).invoke(
                 [
                     *arguments,
                     *("--project-dir", str(self.project), "--profiles-dir", str(self.project)),
@@ -67,17 +68,18 @@ class Dbt:
             else:
                 os.environ["EXPERIMENTS_DUCKDB_PATH"] = before
 
-    def __call__(
-        self, command: str, file: Path, settings: dict[str, Any], *flags: str, callbacks: list[Any] | None = None
-    ) -> Outcome:
+    def __call__(self, command: str, file: Path, settings: dict[str, Any], *flags: str) -> Outcome:
         """Run one dbt command on one database file."""
         text = json.dumps(settings, sort_keys=True, default=str)
-        if text not in self.manifests:
+        parsed_for = tuple(
+            sorted((k, json.dumps(v, default=str)) for k, v in settings.items() if k not in RUN_TIME_VARS)
+        )
+        if parsed_for not in self.manifests:
             parsed = self._invoke(["parse", "--vars", text], file)
             if not parsed.success:
                 return Outcome(False, str(parsed.exception), {})
-            self.manifests[text] = parsed.result
-        done = self._invoke([command, *flags, "--vars", text], file, self.manifests[text], callbacks)
+            self.manifests[parsed_for] = parsed.result
+        done = self._invoke([command, *flags, "--vars", text], file, self.manifests[parsed_for])
         results = [] if done.result is None or not hasattr(done.result, "__iter__") else list(done.result)
         statuses = {result.node.unique_id: str(result.status) for result in results}
         failed = [

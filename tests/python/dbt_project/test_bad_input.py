@@ -243,20 +243,6 @@ def test_order_of_rows_does_not_matter(built, project, dirty):
     pd.testing.assert_frame_equal(got.reset_index(drop=True), want.reset_index(drop=True), rtol=1e-9)
 
 
-def test_many_multiple_variant_units_make_an_experiment_invalid(project, write_experiment):
-    rng = np.random.default_rng(8)
-    tables = write_experiment("leaky", {v: {"spend": rng.gamma(2, 10, 300)} for v in ("control", "treatment")})
-    both = tables["assignment"].iloc[:9].assign(variant_id="treatment")
-    tables["assignment"] = pd.concat([tables["assignment"], both], ignore_index=True)
-    project.load(**tables).must_run(as_of="2024-03-01")
-    check = project.health("leaky").loc["multiple_variants"]
-    assert check["status"] == "fail" and check["statistic"] == pytest.approx(9 / 600)
-    card = project.decision("leaky")
-    assert card["decision"] == "invalid" and "more than one variant" in card["reason"]
-    row = project.result("leaky", "spend")
-    assert (row["n_control"], row["n_treatment"]) == (291, 300)
-
-
 # --- experiments that are broken as a whole ---------------------------------------------------------------------------
 
 
@@ -287,6 +273,9 @@ def broken(new_project, write_experiment, stack, clean):
     silent["treatment"]["spend"][:] = 0
     fine = {name: table[table["exp_id"] == "fine"] for name, table in clean.items()}
     odd_plan = write_experiment("odd_plan", arms("control", "treatment"))
+    leaky = write_experiment("leaky", {v: {"spend": rng.gamma(2, 10, 300)} for v in ("control", "treatment")})
+    both = leaky["assignment"].iloc[:9].assign(variant_id="treatment")
+    leaky["assignment"] = pd.concat([leaky["assignment"], both], ignore_index=True)
     odd_settings = write_experiment("odd_settings", arms("control", "treatment"))
     odd_settings["experiment"] = odd_settings["experiment"].assign(alpha=5.0, power=-1.0, correction="bonferoni")
     odd_plan["experiment_metric"] = pd.DataFrame(
@@ -320,6 +309,7 @@ def broken(new_project, write_experiment, stack, clean):
                 write_experiment("tiny", {v: {"spend": np.array([1.0])} for v in ("control", "treatment")}),
                 odd_plan,
                 odd_settings,
+                leaky,
                 no_units,
                 no_variants,
                 two_controls,
@@ -370,7 +360,7 @@ def test_a_broken_design_is_named(broken, exp_id, issue, words):
 
 def test_every_experiment_is_in_every_mart(broken):
     experiments = set(broken.internal("experiment")["exp_id"])
-    assert len(experiments) == 18
+    assert len(experiments) == 19
     for mart in ("experiment_health", "experiment_scorecard"):
         assert set(broken.table(mart)["exp_id"]) == experiments
     # A number or a reason, never a gap: every experiment with a treatment has its primary metric.
@@ -426,3 +416,12 @@ def test_settings_out_of_range_are_replaced_and_reported(broken):
     row = broken.result("odd_plan", "spend")
     assert row["status"] in ("unknown_alternative", "unknown_effect_scale") and pd.isna(row["p_value"])
     assert any(table == "experiment_metric" and exp_id == "odd_plan" for table, exp_id, _ in broken.issues())
+
+
+def test_many_multiple_variant_units_make_an_experiment_invalid(broken):
+    check = broken.health("leaky").loc["multiple_variants"]
+    assert check["status"] == "fail" and check["statistic"] == pytest.approx(9 / 600)
+    card = broken.decision("leaky")
+    assert card["decision"] == "invalid" and "more than one variant" in card["reason"]
+    row = broken.result("leaky", "spend")
+    assert (row["n_control"], row["n_treatment"]) == (291, 300)
