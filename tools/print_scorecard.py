@@ -16,9 +16,11 @@ def main() -> int:
     path = os.environ.get("EXPERIMENTS_DUCKDB_PATH", "experiments.duckdb")
     schema = sys.argv[1] if len(sys.argv) > 1 else "experiments"
     with duckdb.connect(path, read_only=True) as connection:
+        # The default file is called as the default schema is, and then a schema alone is ambiguous.
+        [(catalog,)] = connection.execute("select current_database()").fetchall()
         rows = connection.execute(
-            f'select exp_id, variant_id, decision, health_status, reason from "{schema}".experiment_scorecard '
-            "order by exp_id, variant_id"
+            "select exp_id, variant_id, decision, health_status, reason "
+            f'from "{catalog}"."{schema}".experiment_scorecard order by exp_id, variant_id'
         ).fetchall()
     left = max([len(f"{exp_id} / {variant_id}") for exp_id, variant_id, *_ in rows] + [len("experiment / treatment")])
     print(f"\n{'experiment / treatment':<{left}}  {'decision':<14} {'health':<7} reason")
