@@ -35,7 +35,7 @@ $(LINT_VENV)/.ready: requirements/lint.lock
 
 build: env ## Build the demo programme and print its scorecard
 	@echo "== dbt build: the demo programme into $${EXPERIMENTS_DUCKDB_PATH:-experiments.duckdb}"
-	@$(BIN)/dbt build
+	@$(BIN)/dbt build --exclude-resource-type unit_test
 	@$(BIN)/python tools/print_scorecard.py
 
 test: env lint test-dbt test-python ## Run everything: lint, dbt tests, pytest

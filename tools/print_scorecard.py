@@ -30,8 +30,8 @@ def main() -> int:
         print(f"{exp_id + ' / ' + variant_id:<{left}}  {decision:<14} {health or '':<7} {first}")
         for line in rest:
             print(" " * (left + 25) + line)
-    print(f"\n{len(rows)} decisions. The numbers behind them: tables {schema}.experiment_results and "
-          f"{schema}.experiment_health in {path}.")  # fmt: skip
+    print(f"\n{len(rows)} decisions. The numbers behind them: experiment_results and experiment_health beside it,")
+    print(f"in {path}, e.g. select * from {catalog}.{schema}.experiment_results")
     return 0
 
 

@@ -15,7 +15,8 @@ with plan as (
         plan.mde,
         plan.non_inferiority_margin,
         plan.estimator,
-        coalesce(experiment.config_issue, plan.issue) as issue,
+        -- Traffic that does not add up spoils the allocation check, not the estimates.
+        coalesce(nullif(experiment.config_issue, 'bad_traffic'), plan.issue) as issue,
         experiment.control_variant_id,
         experiment.alpha,
         experiment.power,
@@ -76,7 +77,7 @@ select
     comparison.power,
     comparison.correction,
     case
-        when comparison.issue is not null and comparison.issue <> 'bad_traffic' then comparison.issue
+        when comparison.issue is not null then comparison.issue
         when comparison.metric_type in ('proportion', 'retention') and resolved.n_not_binary > 0 then 'not_binary'
     end as issue,
     control_cluster.clusters is not null as is_clustered

@@ -10,7 +10,7 @@ with active as (
         unit.mature_on,
         count(*) as n,
         {%- for v in variables %}
-        avg(unit.{{ v }}) as mean_{{ v }},
+        {{ dbt_experiments.accurate_mean('unit.' ~ v) }} as mean_{{ v }},
         {%- endfor %}
         {%- for a, b in pairs %}
         {{ dbt_experiments.sum_of_products('unit.' ~ a, 'unit.' ~ b) }} as ss_{{ a }}_{{ b }},

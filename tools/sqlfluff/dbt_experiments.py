@@ -1,4 +1,4 @@
-"""Stand-ins for the project's macros, so that sqlfluff can render a model without dbt: each gives a plain column name."""
+"""Stand-ins for the macros, so that sqlfluff can render a model without dbt: each gives a plain column name."""
 
 from __future__ import annotations
 

@@ -331,7 +331,7 @@ def test_broken_experiments_do_not_touch_a_sound_one(broken, new_project, clean)
         "experiment_power",
     ):
         want = alone.table(mart)
-        keys = [k for k in ("metric_id", "estimator", "check_name") if k in want]
+        keys = [k for k in ("metric_id", "estimator", "check_name", "variant_id") if k in want]
         got = broken.table(mart).query("exp_id == 'fine'").sort_values(keys, ignore_index=True)
         pd.testing.assert_frame_equal(got, want.sort_values(keys, ignore_index=True), rtol=1e-12, check_dtype=False)
 

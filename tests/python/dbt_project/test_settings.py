@@ -234,6 +234,23 @@ def test_wrong_settings_are_named(new_project, facts, settings, words):
     assert project.sql("select count(*) as n from duckdb_tables() where schema_name = 'experiments'")["n"].item() == 0
 
 
+def test_ill_typed_declarations_are_named(project, facts):
+    project.load(**{name: facts[name] for name in ("assignment", "kpi_outcome")})
+    outcome = project.run(
+        experiments=[
+            wrong(exp_id="a", variants={"old": "half", "new": 0.5}),
+            wrong(exp_id="b", start_time="soon"),
+            wrong(exp_id="c", alpha="small"),
+            "d",
+        ],
+        metrics=[*METRICS, {"metric_id": "m", "numerator_kpi": "clicks", "cap_upper": "big"}],
+    )
+    assert not outcome.success
+    lines = outcome.error.splitlines()
+    for parts in (("'a'", "half"), ("'b'", "soon"), ("'c'", "small"), ("'m'", "cap_upper", "big")):
+        assert any(all(part in line for part in parts) for line in lines), f"{parts} not named in:\n{outcome.error}"
+
+
 def test_an_experiment_declared_both_ways_is_refused(project, facts):
     outcome = project.load(**facts).run(experiments=[SEARCH], metrics=METRICS)
     assert not outcome.success

@@ -49,7 +49,8 @@ def test_katz_by_hand():
 @settings(deadline=None)
 @given(
     mean_control=st.floats(-10, 10).filter(lambda x: abs(x) > 1e-3),
-    effect=st.floats(-20, 20),
+    # Half of the smallest subnormal number is zero, and that is no sign flipped.
+    effect=st.floats(-20, 20, allow_subnormal=False),
     se=st.floats(0.01, 2),
     se_control=st.floats(0.0, 2),
 )
