@@ -49,9 +49,14 @@
       {%- do errors.append("the var as_of is '" ~ text ~ "', which is not in the calendar") -%}
     {%- endif -%}
   {%- endif -%}
+  {%- for name in ['inputs_schema', 'marts_schema', 'internal_schema'] -%}
+    {%- if var(name, 'x') is not string or not var(name, 'x') | trim -%}
+      {%- do errors.append("the var " ~ name ~ " is '" ~ var(name) ~ "'; it must be the name of a schema") -%}
+    {%- endif -%}
+  {%- endfor -%}
   {%- set inputs_schema = var('inputs_schema', 'experiment_inputs') -%}
   {%- for name in ['internal_schema', 'marts_schema'] -%}
-    {%- if not dbt_experiments.is_demo() and var(name, name) | lower == inputs_schema | lower
+    {%- if not dbt_experiments.is_demo() and var(name, name) | string | lower == inputs_schema | string | lower
         and (var('inputs_database', none) or target.database) == target.database -%}
       {%- do errors.append("the vars " ~ name ~ " and inputs_schema are both '" ~ inputs_schema
           ~ "': the package would write over its own inputs") -%}

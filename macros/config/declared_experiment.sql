@@ -8,10 +8,11 @@
   {%- for key in columns -%}
     {%- if entry.get(key) is not none -%}{%- do experiment.update({key: entry[key]}) -%}{%- endif -%}
   {%- endfor -%}
-  {%- set sequential = entry.get('sequential', {}) -%}
+  {%- set sequential = entry.sequential if entry.get('sequential') is mapping else {} -%}
   {%- do dbt_experiments.unknown_keys(sequential, ['method', 'planned_units'], "sequential of " ~ where, errors) -%}
   {%- if sequential.get('method') -%}{%- do experiment.update({'sequential_method': sequential.method}) -%}{%- endif -%}
   {%- if sequential.get('planned_units') -%}{%- do experiment.update({'planned_units': sequential.planned_units}) -%}{%- endif -%}
+  {%- do dbt_experiments.check_types(experiment, 'experiment', where, errors) -%}
   {%- for key in ['start_time', 'unit'] -%}
     {%- if entry.get(key) is none -%}{%- do errors.append(where ~ " has no " ~ key) -%}{%- endif -%}
   {%- endfor -%}
@@ -20,9 +21,17 @@
     {%- do errors.append(where ~ " has correction '" ~ entry.correction ~ "' (allowed: " ~ correction | join(', ') ~ ")") -%}
   {%- endif -%}
 
-  {%- set variants = entry.get('variants') or {} -%}
+  {%- set variants = {} -%}
+  {%- for variant_id, traffic in (entry.variants if entry.get('variants') is mapping else {}).items() -%}
+    {%- if traffic is number and traffic is not boolean -%}
+      {%- do variants.update({variant_id: traffic}) -%}
+    {%- else -%}
+      {%- do errors.append("the variant '" ~ variant_id ~ "' of " ~ where ~ " has the traffic '" ~ traffic
+          ~ "', which is not a number") -%}
+    {%- endif -%}
+  {%- endfor -%}
   {%- set control = entry.get('control') or ('control' if 'control' in variants else none) -%}
-  {%- if variants is not mapping or variants | length < 2 -%}
+  {%- if variants | length < 2 -%}
     {%- do errors.append(where ~ " needs variants with their traffic, e.g. {control: 0.5, treatment: 0.5}") -%}
   {%- else -%}
     {%- set total = variants.values() | sum -%}
@@ -39,7 +48,7 @@
     {%- endfor -%}
   {%- endif -%}
 
-  {%- set metrics = entry.get('metrics') or {} -%}
+  {%- set metrics = entry.metrics if entry.get('metrics') is mapping else {} -%}
   {%- do dbt_experiments.unknown_keys(metrics, ['primary', 'guardrails', 'secondary', 'exploratory'],
       "metrics of " ~ where, errors) -%}
   {%- set plan_columns = dbt_experiments.input_tables()['experiment_metric'].columns.keys() | list -%}
@@ -57,6 +66,8 @@
         {%- for column in plan_columns -%}
           {%- if item.get(column) is not none -%}{%- do row.update({column: item[column]}) -%}{%- endif -%}
         {%- endfor -%}
+        {%- do dbt_experiments.check_types(
+            row, 'experiment_metric', "the metric '" ~ item.metric ~ "' of " ~ where, errors) -%}
         {%- do rows.experiment_metric.append(row) -%}
         {%- if role == 'primary' and not experiment.get('primary_kpi') -%}
           {%- do experiment.update({'primary_kpi': item.metric}) -%}

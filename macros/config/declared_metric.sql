@@ -15,6 +15,7 @@
       {%- do row.update({key: value}) -%}
     {%- endif -%}
   {%- endfor -%}
+  {%- do dbt_experiments.check_types(row, 'metric', where, errors) -%}
   {%- for key in ['metric_id', 'numerator_kpi'] -%}
     {%- if not row.get(key) -%}
       {%- do errors.append(where ~ " has no " ~ key) -%}
