@@ -60,8 +60,8 @@ lint: $(LINT_VENV)/.ready ## Check Python and SQL style
 docs: env ## Generate the dbt documentation site into target/
 	@$(BIN)/dbt docs generate
 
-bench: env ## Measure against a hand-written floor and a peer; SIZE="--units 8000000 --rows 120000000" for the big one
-	@$(BIN)/python benchmarks/run.py $(SIZE)
+bench: env ## Measure against a hand-written floor and a peer, and rewrite docs/benchmarks.md (BENCH="--repeats 3")
+	@$(BIN)/python benchmarks/run.py --write-docs $(BENCH)
 
 clean: ## Remove what the other targets made
 	@rm -rf target logs $(VENV) $(LINT_VENV) benchmarks/.venv-peer

@@ -408,7 +408,7 @@ underpowered as (
             when experiment.is_running then 'The experiment is still running.'
             else
                 'At its final precision the experiment had a power of '
-                || {{ dbt_experiments.decimal_text('100 * precision_of.power_for_mde', 0) }}
+                || {{ dbt_experiments.decimal_text('100 * precision_of.power_for_mde', 1) }}
                 || ' % for the planned effect of ' || precision_of.metric_id || '.'
         end as message
     from experiment

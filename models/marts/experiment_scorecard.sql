@@ -149,6 +149,7 @@ gathered as (
         primary_result.metric_id as primary_metric,
         primary_result.metric_type,
         primary_result.status as primary_status,
+        primary_result.estimator as primary_estimator,
         primary_result.n_primaries,
         primary_result.all_tested,
         primary_result.any_worse,
@@ -203,8 +204,8 @@ decided as (
             when
                 is_running
                 and (days_run < min_duration_days or coalesce(n_mature < planned_units, false)) then 'keep_running'
+            when coalesce(any_worse, 0) = 1 or n_violated > 0 then 'do_not_ship'
             when coalesce(all_tested, 0) = 0 then case when is_running then 'keep_running' else 'inconclusive' end
-            when any_worse = 1 or n_violated > 0 then 'do_not_ship'
             when all_better = 1 and any_impractical = 1 then 'not_practical'
             when all_better = 1 and all_practical = 1 and n_undecided = 0 then 'ship'
             else 'inconclusive'
@@ -225,7 +226,8 @@ decided as (
                             || {{ dbt_experiments.percent_text('lift_ci_high') }}, ''
                         )
                 end
-                || ', ' || {{ dbt_experiments.p_text('p_value_adjusted') }} || ')'
+                || ', ' || {{ dbt_experiments.p_text('p_value_adjusted') }}
+                || case when primary_estimator like '%cuped' then ', adjusted for the pre-period' else '' end || ')'
             when primary_metric is null then 'no primary metric is planned'
             else primary_metric || ' has no result: ' || replace(primary_status, '_', ' ')
         end as finding
@@ -266,7 +268,8 @@ select
         when 'ship' then
             'Significantly better: ' || finding
             || case
-                when n_guardrails > 0
+                when n_guardrails = 1 then '; its guardrail held'
+                when n_guardrails > 1
                     then '; all ' || cast(n_guardrails as {{ dbt.type_string() }}) || ' guardrails held'
                 else ''
             end || '.'

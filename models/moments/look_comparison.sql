@@ -80,7 +80,7 @@ select
         when comparison.issue is not null then comparison.issue
         when comparison.metric_type in ('proportion', 'retention') and resolved.n_not_binary > 0 then 'not_binary'
     end as issue,
-    control_cluster.clusters is not null as is_clustered
+    comparison.exp_id in (select exp_id from {{ ref('cluster_size') }}) as is_clustered
     {%- for arm in ['control', 'treatment'] %},
     coalesce({{ arm }}.n, 0) as n_{{ arm }},
     {%- for v in variables %}
@@ -111,3 +111,10 @@ left join {{ ref('cluster_moment') }} as {{ arm }}_cluster
         and look.look_date = {{ arm }}_cluster.look_date
         and {{ variant_id }} = {{ arm }}_cluster.variant_id
 {%- endfor %}
+-- Clustered experiments with very many clusters have cluster moments at the last look only; their other looks are left out,
+-- because the moments of units would lie.
+where
+    comparison.exp_id not in (select exp_id from {{ ref('cluster_size') }})
+    or coalesce(look.is_last_look, true)
+    or control_cluster.clusters is not null
+    or treatment_cluster.clusters is not null

@@ -55,6 +55,53 @@ attribute_issue as (
         {{ dbt_experiments.row_key({'unit_id': 'unit_id', 'attribute': 'attribute'}) }} as key,
         case when unit_id is null or attribute is null then 'null_key' end as reason
     from {{ ref('input_unit_attribute') }}
+),
+
+traffic_issue as (
+    select
+        'traffic_change' as input,
+        input.exp_id,
+        cast(null as {{ dbt.type_string() }}) as unit_id,
+        {{ dbt_experiments.row_key({'exp_id': 'input.exp_id', 'variant_id': 'input.variant_id',
+            'effective_at': 'input.effective_at'}) }} as key,
+        case
+            when input.exp_id is null or input.variant_id is null or input.effective_at is null then 'null_key'
+            when experiment.exp_id is null then 'unknown_experiment'
+            when variant.variant_id is null then 'unknown_variant'
+            when not coalesce(input.traffic_pct >= 0, false) then 'bad_traffic'
+        end as reason
+    from {{ ref('input_traffic_change') }} as input
+    left join {{ ref('experiment') }} as experiment on input.exp_id = experiment.exp_id
+    left join {{ ref('variant') }} as variant
+        on input.exp_id = variant.exp_id and input.variant_id = variant.variant_id
+),
+
+eligible_issue as (
+    select
+        'eligible_unit' as input,
+        input.exp_id,
+        input.unit_id,
+        {{ dbt_experiments.row_key({'exp_id': 'input.exp_id', 'unit_id': 'input.unit_id'}) }} as key,
+        case
+            when input.exp_id is null or input.unit_id is null or input.eligible_at is null then 'null_key'
+            when experiment.exp_id is null then 'unknown_experiment'
+        end as reason
+    from {{ ref('input_eligible_unit') }} as input
+    left join {{ ref('experiment') }} as experiment on input.exp_id = experiment.exp_id
+),
+
+excluded_issue as (
+    select
+        'excluded_unit' as input,
+        input.exp_id,
+        input.unit_id,
+        {{ dbt_experiments.row_key({'exp_id': 'input.exp_id', 'unit_id': 'input.unit_id'}) }} as key,
+        case
+            when input.unit_id is null then 'null_key'
+            when input.exp_id is not null and experiment.exp_id is null then 'unknown_experiment'
+        end as reason
+    from {{ ref('input_excluded_unit') }} as input
+    left join {{ ref('experiment') }} as experiment on input.exp_id = experiment.exp_id
 )
 
 select * from event_issue where reason is not null
@@ -62,3 +109,9 @@ union all
 select * from exposure_issue where reason is not null
 union all
 select * from attribute_issue where reason is not null
+union all
+select * from traffic_issue where reason is not null
+union all
+select * from eligible_issue where reason is not null
+union all
+select * from excluded_issue where reason is not null

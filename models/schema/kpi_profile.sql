@@ -1,5 +1,5 @@
 -- One cheap scan of the facts: which kpis each experiment has, from when to when, and how many rows cannot be read.
--- The counts are the ledger against which the unit pass is balanced (see quarantine/kpi_outcome_discrepancy).
+-- The counts are the ledger against which the unit pass is balanced (see quarantine/kpi_outcome_ledger).
 {%- set as_of = var('as_of', none) %}
 {%- set knows_loading = dbt_experiments.input_has('kpi_outcome', 'loaded_at') %}
 
