@@ -35,7 +35,11 @@
         inner join (
             select distinct kpi_name, kpi_key from {{ ref('plan_kpi') }} where shape = '{{ shape }}'
         ) as kpi on fact.kpi_name = kpi.kpi_name
-        inner join {{ ref('assignment') }} as unit
+        inner join {% if only -%}
+            (select * from {{ ref('assignment') }} where unit_key in (select unit_key from {{ only }}))
+            {%- else -%}
+            {{ ref('assignment') }}
+            {%- endif %} as unit
             on fact.exp_id = unit.exp_id and fact.unit_id = unit.unit_id
         left join {{ ref('plan_kpi') }} as plan
             on unit.exp_key = plan.exp_key and kpi.kpi_key = plan.kpi_key and plan.shape = '{{ shape }}'
