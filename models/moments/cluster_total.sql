@@ -7,10 +7,7 @@ with size as (
         plan.plan_key,
         size.variant_key,
         size.cluster_id,
-        {{ dbt_experiments.mature_on(
-            "cast(size.assigned_on as " ~ dbt.type_timestamp() ~ ")"
-            ~ " + case when size.is_after_midnight then interval '1' second else interval '0' second end",
-            'plan', 'plan.as_of') }} as mature_on,
+        {{ dbt_experiments.mature_on_count('size') }} as mature_on,
         sum(size.n_units) as n
     from {{ ref('cluster_size') }} as size
     inner join {{ ref('plan_metric') }} as plan on size.exp_id = plan.exp_id

@@ -4,10 +4,7 @@
 select
     plan.plan_key,
     assigned.variant_key,
-    {{ dbt_experiments.mature_on(
-        "cast(assigned.assigned_on as " ~ dbt.type_timestamp() ~ ")"
-        ~ " + case when assigned.is_after_midnight then interval '1' second else interval '0' second end",
-        'plan', 'plan.as_of') }} as mature_on,
+    {{ dbt_experiments.mature_on_count('assigned') }} as mature_on,
     sum(assigned.n_units) as n
 from {{ ref('assignment_count') }} as assigned
 inner join {{ ref('plan_metric') }} as plan on assigned.exp_id = plan.exp_id

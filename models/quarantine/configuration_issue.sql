@@ -5,7 +5,7 @@ with experiment as (
         exp_id,
         case
             when exp_id is null then 'null_key'
-            when row_number() over (partition by exp_id order by start_time, name) > 1 then 'duplicate_experiment'
+            when {{ dbt_experiments.occurrence('experiment') }} > 1 then 'duplicate_experiment'
         end as reason
     from {{ ref('input_experiment') }}
 
@@ -32,9 +32,7 @@ variant as (
             when input.exp_id is null or input.variant_id is null then 'null_key'
             when input.exp_id not in (select exp_id from {{ ref('experiment') }}) then 'unknown_experiment'
             when
-                row_number() over (
-                    partition by input.exp_id, input.variant_id order by input.traffic_pct, input.is_control
-                ) > 1 then 'duplicate_variant'
+                {{ dbt_experiments.occurrence('variant', 'input') }} > 1 then 'duplicate_variant'
         end as reason
     from {{ ref('input_variant') }} as input
 ),
@@ -44,7 +42,7 @@ metric as (
         metric_id,
         case
             when metric_id is null then 'null_key'
-            when row_number() over (partition by metric_id order by numerator_kpi, window_start_day) > 1
+            when {{ dbt_experiments.occurrence('metric') }} > 1
                 then 'duplicate_metric'
         end as reason
     from {{ ref('input_metric') }}
@@ -64,7 +62,7 @@ plan as (
             when input.exp_id is null or input.metric_id is null then 'null_key'
             when input.exp_id not in (select exp_id from {{ ref('experiment') }}) then 'unknown_experiment'
             when
-                row_number() over (partition by input.exp_id, input.metric_id order by input.role, input.mde) > 1
+                {{ dbt_experiments.occurrence('experiment_metric', 'input') }} > 1
                 then 'duplicate_plan'
         end as reason
     from {{ ref('input_experiment_metric') }} as input

@@ -4,9 +4,7 @@ with event as (
     select
         input.*,
         clock.run_date,
-        row_number() over (
-            partition by input.event_id order by input.loaded_at, input.event_at, input.kpi_value
-        ) as occurrence
+        {{ dbt_experiments.occurrence('kpi_event', 'input') }} as occurrence
     from {{ ref('input_kpi_event') }} as input
     cross join {{ ref('analysis_date') }} as clock
     where

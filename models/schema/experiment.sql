@@ -3,7 +3,7 @@
 with input as (
     select
         *,
-        row_number() over (partition by exp_id order by start_time, name) as occurrence
+        {{ dbt_experiments.occurrence('experiment') }} as occurrence
     from {{ ref('input_experiment') }}
     where exp_id is not null
 ),

@@ -13,7 +13,7 @@ planned as (
         coalesce(
             lower(plan.role), case when plan.metric_id = experiment.primary_kpi then 'primary' else 'secondary' end
         ) as given_role,
-        row_number() over (partition by plan.exp_id, plan.metric_id order by plan.role, plan.mde) as occurrence
+        {{ dbt_experiments.occurrence('experiment_metric', 'plan') }} as occurrence
     from {{ ref('input_experiment_metric') }} as plan
     inner join experiment on plan.exp_id = experiment.exp_id
     where plan.metric_id is not null

@@ -3,7 +3,7 @@
 with defined as (
     select
         *,
-        row_number() over (partition by metric_id order by numerator_kpi, window_start_day) as occurrence
+        {{ dbt_experiments.occurrence('metric') }} as occurrence
     from {{ ref('input_metric') }}
     where metric_id is not null
 ),

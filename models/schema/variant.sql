@@ -3,10 +3,7 @@
 with input as (
     select
         variants.*,
-        row_number() over (
-            partition by variants.exp_id, variants.variant_id
-            order by variants.traffic_pct, variants.is_control
-        ) as occurrence
+        {{ dbt_experiments.occurrence('variant', 'variants') }} as occurrence
     from {{ ref('input_variant') }} as variants
     where
         variants.variant_id is not null
