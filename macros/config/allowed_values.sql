@@ -8,7 +8,11 @@
       'role': ['primary', 'guardrail', 'secondary', 'exploratory'],
       'effect_scale': ['relative', 'absolute'],
       'alternative': ['two_sided', 'greater', 'less'],
-      'estimator': ['difference', 'ratio', 'cluster', 'unadjusted', 'cuped'],
-      'correction': ['none', 'bonferroni', 'holm', 'hochberg', 'bh', 'by'],
+      'estimator': [
+          'difference', 'ratio', 'cluster', 'unadjusted', 'cuped', 'regression', 'poststratified',
+          'difference_in_differences', 'exact', 'quantile', 'trimmed', 'geometric', 'mann_whitney', 'bootstrap', 'permutation',
+          'cr3', 'randomization', 'wild_bootstrap', 'cace',
+      ],
+      'correction': ['none', 'bonferroni', 'holm', 'hochberg', 'bh', 'by', 'storey', 'dunnett'],
   }) }}
 {% endmacro %}

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from python_stats.assignment_checks import check_allocation, check_balance
-from python_stats.typed_frame import CHECK_COLUMNS, typed_frame
+from python_stats.analysis.assignment_checks import check_allocation, check_balance
+from python_stats.analysis.typed_frame import CHECK_COLUMNS, typed_frame
 
 
 def model(dbt, session):

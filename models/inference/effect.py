@@ -1,7 +1,7 @@
 """The effect of every treatment on every planned metric, at `as_of`: all estimators, with corrections by family."""
 
-from python_stats.estimates import correct_families, estimate_effects
-from python_stats.typed_frame import EFFECT_COLUMNS, typed_frame
+from python_stats.analysis.effects import Evidence, effects
+from python_stats.analysis.typed_frame import EFFECT_COLUMNS, typed_frame
 
 
 def model(dbt, session):
@@ -12,9 +12,8 @@ def model(dbt, session):
         "secondary": dbt.config.meta_get("correction_secondary"),
         "exploratory": dbt.config.meta_get("correction_exploratory"),
     }
-    comparisons = dbt.ref("comparison").df()
-    plan = comparisons[["exp_id", "metric_id", "variant_id", "role", "alpha", "correction"]]
-    estimates = estimate_effects(comparisons, min_units=dbt.config.meta_get("min_units"))
-    estimates = estimates.merge(plan, on=["exp_id", "metric_id", "variant_id"], how="left")
-    estimates["correction"] = estimates["correction"].fillna(estimates["role"].map(corrections)).fillna("none")
-    return typed_frame(correct_families(estimates), EFFECT_COLUMNS)
+    evidence = Evidence()
+    estimates = effects(
+        dbt.ref("comparison").df(), evidence, corrections, min_units=int(dbt.config.meta_get("min_units"))
+    )
+    return typed_frame(estimates, EFFECT_COLUMNS)

@@ -5,7 +5,7 @@ with headline as (
 ),
 
 unadjusted as (
-    select * from {{ ref('effect') }} where estimator in ('difference', 'ratio', 'cluster')
+    select * from {{ ref('effect') }} where is_unadjusted
 ),
 
 assigned as (

@@ -17,6 +17,8 @@ select
     metric.cap_lower,
     metric.cap_upper,
     metric.cap_kind,
+    metric.quantile,
+    plan.estimator,
     metric.covariate_days,
     metric.window_end_day,
     metric.window_end_day is null as is_open_window,

@@ -1,7 +1,6 @@
-"""Every planned comparison at once: from moments side by side to effects, intervals, tests and statuses.
+"""The estimates that need nothing but moments: differences, ratios, clusters, each with and without the pre-period.
 
-This is the piece between the moment tables and the estimators: it picks the estimator that a metric and its assignment
-ask for, runs it on all comparisons together, and says in a status why a number is missing.
+All comparisons run together; a status says why a number is missing.
 """
 
 from __future__ import annotations
@@ -13,10 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from python_stats.adjustment import Adjusted, cuped, cuped_ratio, linearised
+from python_stats.analysis.estimate_rows import estimate_rows
+from python_stats.analysis.statuses import status_before
 from python_stats.clusters import bell_mccaffrey_df
 from python_stats.lift import log_delta_lift
 from python_stats.moments import Moments
-from python_stats.multiplicity import adjust
 from python_stats.proportions import two_proportion_z
 from python_stats.ratios import ratio_difference
 from python_stats.wald import Comparison, wald
@@ -25,12 +25,6 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 VARIABLES = ("numerator", "denominator", "covariate", "covariate_denominator")
-KEYS = ["exp_id", "metric_id", "variant_id", "population", "dimension", "segment", "look_date"]
-
-# What each of a plan's estimators asks for; without one, the covariate is used where there is one.
-PLANNED = {"difference": False, "ratio": False, "cluster": False, "unadjusted": False, "cuped": True}
-
-CORRECTIONS = {"bh": "benjamini_hochberg", "by": "benjamini_yekutieli"}
 
 
 class _Estimate(NamedTuple):
@@ -44,8 +38,8 @@ class _Estimate(NamedTuple):
     available: BoolArray
 
 
-def estimate_effects(comparisons: pd.DataFrame, *, min_units: int = 2) -> pd.DataFrame:
-    """Estimate the effect of every comparison with every estimator that applies to it.
+def moment_estimates(comparisons: pd.DataFrame, *, min_units: int = 2) -> pd.DataFrame:
+    """Estimate the effect of every comparison from its moments, raw and adjusted by the pre-period.
 
     Rates are compared by the pooled two-proportion z test (interval unpooled), means by Welch's t test, ratios of sums
     by the delta method, each with CUPED beside it where a pre-period covariate exists. Comparisons of clustered arms
@@ -63,16 +57,15 @@ def estimate_effects(comparisons: pd.DataFrame, *, min_units: int = 2) -> pd.Dat
     Returns
     -------
     DataFrame
-        One row per comparison and estimator: ``KEYS``, ``estimator``, ``is_headline`` (exactly one row of each
-        comparison), arm means, the fields of `Comparison` (effect, se, limits, statistic, df, p_value), lift with its
-        limits and method, ``variance_reduction`` and ``status`` (``ok`` or why there is no test).
+        One row per comparison and estimator, as `estimate_rows` lays them out: the unadjusted one always
+        (``is_unadjusted``), the adjusted one where there is a covariate to use, with ``variance_reduction``.
 
     References
     ----------
     See the modules of the estimators: `proportions`, `means`, `ratios`, `adjustment`, `clusters`, `lift`.
     """
     table = comparisons.reset_index(drop=True)
-    status = _status(table, min_units)
+    status = status_before(table, min_units)
     clustered = table["is_clustered"].to_numpy(dtype=bool)
     is_ratio = (table["metric_type"] == "ratio").to_numpy()
 
@@ -92,54 +85,14 @@ def estimate_effects(comparisons: pd.DataFrame, *, min_units: int = 2) -> pd.Dat
         if picked.size:
             _estimate(table.iloc[picked], ratio, picked, unadjusted, adjusted)
 
-    wants_covariate = table["estimator"].map(PLANNED).fillna(True).to_numpy(dtype=bool)
-    headline_is_adjusted = adjusted.available & wants_covariate
     status = _final_status(status, unadjusted.comparison, is_ratio, table)
     with np.errstate(all="ignore"):
         reduction = 1 - (adjusted.comparison.se / unadjusted.comparison.se) ** 2
     parts = [
-        _rows(table, unadjusted, status, ~headline_is_adjusted, np.zeros(rows)),
-        _rows(table, adjusted, status, headline_is_adjusted, reduction)[adjusted.available],
+        _rows(table, unadjusted, status, np.zeros(rows), is_unadjusted=True),
+        _rows(table, adjusted, status, reduction, is_unadjusted=False)[adjusted.available],
     ]
     return pd.concat(parts, ignore_index=True)
-
-
-def correct_families(estimates: pd.DataFrame) -> pd.DataFrame:
-    """Adjust the headline p-values for the number of tests in their family.
-
-    The family of a primary metric is its treatment arms; of every other role, all metrics and arms of the role in the
-    experiment. Rows without a p-value count in no family.
-
-    Parameters
-    ----------
-    estimates : DataFrame
-        Rows of `estimate_effects` with the columns ``role``, ``correction`` (a method of `multiplicity.METHODS`, or
-        ``bh``/``by``) and ``alpha`` added.
-
-    Returns
-    -------
-    DataFrame
-        The same rows with ``p_value_adjusted``, ``correction`` (full name), ``correction_family`` (in words) and
-        ``is_significant``; missing off the headline.
-    """
-    table = estimates.copy()
-    method = table["correction"].replace(CORRECTIONS)
-    scope = table["exp_id"] + ", " + table["population"] + ", " + table["dimension"] + "=" + table["segment"]
-    metric = np.where(table["role"] == "primary", "primary " + table["metric_id"], table["role"] + " metrics")
-    family = scope.where(table["dimension"] != "all", table["exp_id"] + ", " + table["population"])
-    family = family + ", " + metric + ", all arms"
-    counted = table["is_headline"].to_numpy(dtype=bool)
-    codes, _ = pd.factorize(family.astype(str) + table["look_date"].astype(str))
-    p = table["p_value"].where(counted).to_numpy(dtype=np.float64)
-    adjusted = adjust(p, codes, method.to_numpy(dtype=str)) if len(table) else np.empty(0)
-    significant = pd.array(adjusted <= table["alpha"].to_numpy(dtype=np.float64), dtype="boolean")
-    significant[np.isnan(adjusted)] = pd.NA
-    return table.assign(
-        p_value_adjusted=adjusted,
-        correction=method.where(counted),
-        correction_family=family.where(counted),
-        is_significant=significant,
-    )
 
 
 def _estimate(
@@ -242,18 +195,6 @@ def _clustered(
     return raw, adjusted, se_control, cov_effect
 
 
-def _status(table: pd.DataFrame, min_units: int) -> NDArray[np.object_]:
-    """Why a comparison cannot be made at all; an empty string where it can."""
-    fewest = table[["n_control", "n_treatment"]].min(axis=1).to_numpy(dtype=np.float64)
-    clusters = table[["clusters_control", "clusters_treatment"]].min(axis=1).to_numpy(dtype=np.float64)
-    status = np.full(len(table), "", dtype=object)
-    status[(clusters < 2) & table["is_clustered"].to_numpy(dtype=bool)] = "too_few_clusters"
-    status[fewest < max(min_units, 2)] = "too_few_units"
-    status[fewest == 0] = "not_mature"
-    issue = table["issue"].astype(object)
-    return np.where(issue.isna(), status, issue)
-
-
 def _final_status(
     status: NDArray[np.object_], comparison: Comparison, is_ratio: BoolArray, table: pd.DataFrame
 ) -> NDArray[np.object_]:
@@ -270,8 +211,9 @@ def _rows(
     table: pd.DataFrame,
     estimate: _Estimate,
     status: NDArray[np.object_],
-    headline: BoolArray,
     variance_reduction: FloatArray,
+    *,
+    is_unadjusted: bool,
 ) -> pd.DataFrame:
     """One estimator as rows of the result."""
     c = estimate.comparison
@@ -279,40 +221,7 @@ def _rows(
         c.effect, c.se, estimate.mean_control, estimate.se_control, cov_effect_control=estimate.cov_effect_control,
         df=c.df, alpha=table["alpha"].to_numpy(dtype=float), alternative=table["alternative"].to_numpy(dtype=str),
     )  # fmt: skip
-    tested = np.isfinite(c.p_value)
-    lift_low, lift_high = (np.where(tested, limit, np.nan) for limit in (lift.ci_low, lift.ci_high))
-    values = [(_value(table, arm)) for arm in ("control", "treatment")]
-    return table[KEYS].assign(
-        metric_type=table["metric_type"],
-        estimator=estimate.name,
-        is_headline=headline,
-        n_control=table["n_control"],
-        n_treatment=table["n_treatment"],
-        clusters_control=table["clusters_control"],
-        clusters_treatment=table["clusters_treatment"],
-        mean_control=values[0],
-        mean_treatment=values[1],
-        effect=c.effect,
-        effect_se=np.where(tested, c.se, np.nan),
-        effect_ci_low=c.ci_low,
-        effect_ci_high=c.ci_high,
-        statistic=c.statistic,
-        df=np.where(np.isfinite(c.df), c.df, np.nan),
-        p_value=c.p_value,
-        lift=lift.lift,
-        lift_ci_low=lift_low,
-        lift_ci_high=lift_high,
-        lift_method=np.where(np.isfinite(lift.lift), lift.method, None),
-        variance_reduction=np.where(tested, variance_reduction, np.nan),
-        status=status,
-    )
-
-
-def _value(table: pd.DataFrame, arm: str) -> FloatArray:
-    """Return the raw metric value of an arm: a mean per unit, or a ratio of sums."""
-    mean = table[f"mean_numerator_{arm}"].to_numpy(dtype=np.float64)
-    denominator = table[f"mean_denominator_{arm}"].to_numpy(dtype=np.float64)
-    is_ratio = (table["metric_type"] == "ratio").to_numpy()
-    with np.errstate(all="ignore"):
-        ratio = np.where(denominator == 0, np.nan, mean / denominator)
-    return np.where(is_ratio, ratio, mean)
+    return estimate_rows(
+        table, estimate.name, c, status=status, lift=lift, is_unadjusted=is_unadjusted,
+        variance_reduction=np.where(np.isfinite(c.p_value), variance_reduction, np.nan),
+    )  # fmt: skip

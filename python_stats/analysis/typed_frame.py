@@ -19,6 +19,7 @@ EFFECT_COLUMNS = {
     "metric_type": "string",
     "estimator": "string",
     "is_headline": "boolean",
+    "is_unadjusted": "boolean",
     "n_control": "Int64",
     "n_treatment": "Int64",
     "clusters_control": "Int64",
@@ -78,7 +79,7 @@ def typed_frame(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     Parameters
     ----------
     frame : DataFrame
-        Must hold every named column; others are left out.
+        Columns that it lacks are all missing; columns that are not named are left out.
     columns : dict of str to str
         Pandas dtype of each column.
 
@@ -87,15 +88,10 @@ def typed_frame(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     DataFrame
         Nullable types throughout, so that an empty frame has the same types as a full one.
 
-    Raises
-    ------
-    KeyError
-        When a named column is missing.
-
     Examples
     --------
     >>> typed_frame(pd.DataFrame({"n": [], "name": []}), {"name": "string", "n": "Int64"}).dtypes.astype(str).to_list()
     ['string', 'Int64']
     """
     nullable = {name: "Float64" if kind == "float64" else kind for name, kind in columns.items()}
-    return frame[list(columns)].astype(nullable).reset_index(drop=True)
+    return frame.reindex(columns=list(columns)).astype(nullable).reset_index(drop=True)
