@@ -244,7 +244,8 @@ def _adjust(
         noisy = [variance_above_rounding(arm.cov[..., 0, 0], arm.mean[..., 0]) > 0 for arm in arms]
         is_adjusted = varies & matters & np.isfinite(slope) & (noisy[0] | noisy[1])
         for arm in arms:
-            is_adjusted = is_adjusted & np.isfinite(arm.mean[..., 1]) & np.isfinite(arm.cov[..., 1]).all(axis=-1)
+            for moment in (arm.mean[..., 1], arm.cov[..., 0, 1], arm.cov[..., 1, 1]):
+                is_adjusted = is_adjusted & np.isfinite(moment)
         theta = np.where(is_adjusted, slope, 0.0)
 
         # The covariate takes no part where it is not used: 0 * NaN would be NaN.
@@ -264,7 +265,8 @@ def _adjust(
             theta=np.where(np.isfinite(raw.effect), theta, np.nan),
             adjusted_mean_control=mean_control,
             adjusted_mean_treatment=mean_treatment,
-            correlation=pooled.cov[..., 0, 1] / np.where(varies, np.sqrt(pooled.var.prod(axis=-1)), np.nan),
+            correlation=np.where(varies, pooled.cov[..., 0, 1], np.nan)
+            / np.sqrt(pooled.cov[..., 0, 0] * pooled.cov[..., 1, 1]),
             variance_reduction=1 - (adjusted.se / raw.se) ** 2,
             is_adjusted=is_adjusted,
             mean_control=np.broadcast_to(control.mean[..., 0], theta.shape).copy(),

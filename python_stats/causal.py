@@ -17,6 +17,8 @@ from python_stats.means import ROUNDING, pooled_t, variance_above_rounding, welc
 from python_stats.wald import Comparison, tail_alpha, wald
 
 CACE_ERRORS = ("hc2", "hc1", "hc0", "iid")
+# First-stage F below which an instrument counts as weak (Staiger and Stock's rule of thumb).
+WEAK_FIRST_STAGE_F = 10.0
 DID_ERRORS = ("welch", "cr2", "pooled", "cr1_stata", "cr1_fixest")
 
 
@@ -30,7 +32,8 @@ class ComplierEffect(NamedTuple):
     compliance, compliance_se : ndarray
         Difference of the arms' exposure rates and its standard error.
     first_stage_t : ndarray
-        Their ratio; its square is the first-stage F. Below about 3 the Wald interval cannot be trusted.
+        Their ratio; its square is the first-stage F. Below `WEAK_FIRST_STAGE_F` the Wald interval cannot be trusted.
+        NaN where exposure does not vary within an arm.
     ar_ci_low, ar_ci_high : ndarray
         Anderson-Rubin limits, right at any strength of the first stage; infinite where the data do not bound the
         effect.
@@ -119,6 +122,8 @@ def cace(
     ----------
     Imbens, G. W. and Angrist, J. D. (1994). Identification and estimation of local average treatment effects.
     Econometrica 62, 467-475.
+    Staiger, D. and Stock, J. H. (1997). Instrumental variables regression with weak instruments. Econometrica 65,
+    557-586.
     Anderson, T. W. and Rubin, H. (1949). Estimation of the parameters of a single equation in a complete system of
     stochastic equations. Annals of Mathematical Statistics 20, 46-63.
 

@@ -239,12 +239,10 @@ def cluster_moments(
     bases = [(units if denominator is None else np.asarray(denominator, dtype=np.float64))[:, np.newaxis]]
     if covariates is not None:
         extra = np.asarray(covariates, dtype=np.float64)
-        extra = extra.reshape(index.size, -1) if extra.ndim < 2 else extra
+        extra = extra[:, np.newaxis] if extra.ndim == 1 else extra
         totals.append(extra)
-        own = (
-            units[:, np.newaxis] if covariate_denominators is None else np.asarray(covariate_denominators, dtype=float)
-        )
-        bases.append(np.broadcast_to(own.reshape(index.size, -1), extra.shape))
+        own = units if covariate_denominators is None else np.asarray(covariate_denominators, dtype=np.float64)
+        bases.append(np.broadcast_to(own[:, np.newaxis] if own.ndim == 1 else own, extra.shape))
     total, base = np.concatenate(totals, axis=1), np.concatenate(bases, axis=1)
     cluster_rows(index, count, covariates=total, denominator=base)
 

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, ndtri_exp
 
 from python_stats.recursive_integration import (
-    FAR,
+    FINE,
     Density,
+    Resolution,
     advance,
     batches,
     crossing_probability,
+    of_like_size,
     origin,
     pack,
     step_sd,
@@ -109,7 +111,7 @@ def _classify(fraction: NDArray[np.float64], log_spent: NDArray[np.float64]) -> 
 
 
 def _next_boundary(
-    state: Density, fraction: NDArray[np.float64], log_probability: NDArray[np.float64]
+    state: Density, fraction: NDArray[np.float64], log_probability: NDArray[np.float64], tolerance: float
 ) -> NDArray[np.float64]:
     """Solve for the z that the next look exceeds, after going on before, with the given log probability.
 
@@ -127,7 +129,7 @@ def _next_boundary(
         with np.errstate(all="ignore"):
             step = np.where(solvable, (np.log(tail) - log_probability) * tail / density, 0.0)
         z = z + step
-        if np.max(np.abs(step), initial=0.0) < 1e-7:
+        if np.max(np.abs(step), initial=0.0) < tolerance:
             break
     return z
 
@@ -137,8 +139,11 @@ def _solve(
     log_increment: NDArray[np.float64],
     looks: NDArray[np.intp],
     symmetric: NDArray[np.bool_],
+    resolution: Resolution,
 ) -> NDArray[np.float64]:
     """Boundaries of packed schedules, shape (S, K)."""
+    # Newton's steps shrink quadratically: the one after a step this small would be far below the quadrature's error.
+    tolerance = 1e-7 if resolution == FINE else 1e-3
     boundary = np.full(fraction.shape, np.nan)
     for rows in batches(fraction, looks):
         state = origin(rows.size)
@@ -147,14 +152,16 @@ def _solve(
             state, t = state.head(now.size), fraction[now, look]
             # By symmetry each side of a |Z| design takes half of the increment.
             tail = log_increment[now, look] - np.where(symmetric[now], np.log(2.0), 0.0)
-            z = _next_boundary(state, t, tail)
+            z = np.empty(now.size)
+            for some, nodes in of_like_size(state.size):
+                z[some] = _next_boundary(state.take(some, nodes), t[some], tail[some], tolerance)
             boundary[now, look] = z
             after = int(np.sum(looks[now] > look + 1))
             if after:
                 keep = now[:after]
                 high = np.minimum(z[:after], -ndtri_exp(_LEAST_LOG_PROBABILITY))
-                low = np.where(symmetric[keep], np.maximum(-high, -FAR), -FAR)
-                state = advance(state.head(after), t[:after], low, high, fraction[keep, look + 1])
+                low = np.where(symmetric[keep], np.maximum(-high, -resolution.far), -resolution.far)
+                state = advance(state.head(after), t[:after], low, high, fraction[keep, look + 1], resolution)
     return boundary
 
 
@@ -163,6 +170,7 @@ def _solve_distinct(
     log_increment: NDArray[np.float64],
     symmetric: NDArray[np.bool_],
     spends: NDArray[np.bool_],
+    resolution: Resolution,
 ) -> NDArray[np.float64]:
     """Solve each distinct schedule once: the metrics of one experiment mostly share theirs."""
     order, looks = pack(spends)
@@ -172,7 +180,7 @@ def _solve_distinct(
     keys = np.ascontiguousarray(np.column_stack([packed_fraction, packed_increment, symmetric]))
     rows = keys.view(np.dtype((np.void, keys.dtype.itemsize * keys.shape[1]))).ravel()
     _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
-    solved = _solve(packed_fraction[first], packed_increment[first], looks[first], symmetric[first])
+    solved = _solve(packed_fraction[first], packed_increment[first], looks[first], symmetric[first], resolution)
     result = np.full(fraction.shape, np.nan)
     np.put_along_axis(result, order, solved[inverse], axis=1)
     return result
@@ -185,6 +193,8 @@ def spending_boundaries(
     spending: npt.ArrayLike = "obrien_fleming",
     parameter: npt.ArrayLike | None = None,
     sided: npt.ArrayLike = "per_side",
+    spending_time: npt.ArrayLike | None = None,
+    resolution: Resolution = FINE,
 ) -> SpendingBoundaries:
     """Boundaries of alpha-spending designs at looks with any information fractions.
 
@@ -217,7 +227,7 @@ def spending_boundaries(
     Returns
     -------
     SpendingBoundaries
-        Arrays of shape (..., looks), boundaries correct to about 1e-7.
+        Arrays of shape (..., looks), boundaries correct to about 1e-6.
 
         * The first look at a fraction of 1 or more is the last that spends: it has whatever alpha is left, and its
           correlation with the looks before comes from the information that is really there. It is flagged
@@ -226,7 +236,8 @@ def spending_boundaries(
         * A look that adds less than one part in a thousand to the information of the spending look before it spends
           nothing. With no new information its boundary is that look's; otherwise it is higher by five standard
           deviations of what has come since, so that what it adds to the type-I error is below 1e-9.
-        * A look with less information than an earlier one has no boundary: NaN.
+        * A look with less information than an earlier one has no boundary: NaN. So has one with more information at
+          an earlier or the same spending time.
         * At tiny fractions the boundary stays finite (8.30 at 1/14) even when ``cumulative_alpha`` is too small for a
           double and prints as 0.
 
@@ -238,8 +249,9 @@ def spending_boundaries(
     References
     ----------
     Lan, K. K. G. and DeMets, D. L. (1983). Discrete sequential boundaries for clinical trials. Biometrika 70, 659-663.
-    Jennison, C. and Turnbull, B. W. (2000). Group sequential methods with applications to clinical trials, chapters 7
-    and 19.
+    Lan, K. K. G. and DeMets, D. L. (1989). Group sequential procedures: calendar versus information time. Statistics in
+    Medicine 8, 1191-1198. Jennison, C. and Turnbull, B. W. (2000). Group sequential methods with applications to
+    clinical trials, chapters 7 and 19.
 
     Examples
     --------
@@ -256,27 +268,31 @@ def spending_boundaries(
     if np.any(unknown):
         found = ", ".join(repr(str(one)) for one in np.unique(side[unknown]))
         raise UnknownDesignError(f"sided must be one of {', '.join(SIDED)}; found {found}")
-    given = np.asarray(information_fraction, dtype=np.float64)
+    information = np.asarray(information_fraction, dtype=np.float64)
+    time = information if spending_time is None else np.asarray(spending_time, dtype=np.float64)
+    if min(information.ndim, time.ndim) == 0:
+        raise ValueError("information_fraction and spending_time need an axis of looks, their last one")
+    information, time = np.broadcast_arrays(information, time)
     # Sums of shares miss 1 by a rounding error, and must still end the design.
-    given = np.where(np.abs(given - 1.0) <= _SAME, 1.0, given)
-    if given.ndim == 0:
-        raise ValueError("information_fraction needs an axis of looks, its last one")
+    time = np.where(np.abs(time - 1.0) <= _SAME, 1.0, time)
+    information = time if spending_time is None else information
     level = check_alpha(alpha)
     function_level = np.where(side == "per_side", level / 2.0, level)
     log_spent = log_alpha_spending(
-        given,
+        time,
         alpha=function_level[..., np.newaxis],
         spending=np.asarray(spending)[..., np.newaxis],
         parameter=None if parameter is None else np.asarray(parameter, dtype=np.float64)[..., np.newaxis],
     )
     shape = log_spent.shape
     flat = (-1, shape[-1])
-    fraction = np.broadcast_to(given, shape).reshape(flat)
+    fraction = np.broadcast_to(information, shape).reshape(flat)
+    time = np.broadcast_to(time, shape).reshape(flat)
     log_spent = log_spent.reshape(flat)
     side = np.broadcast_to(side, shape[:-1]).reshape(-1)
 
     looks = _classify(fraction, log_spent)
-    boundary = _solve_distinct(fraction, looks.log_increment, side == "symmetric", looks.spends)
+    boundary = _solve_distinct(fraction, looks.log_increment, side == "symmetric", looks.spends, resolution)
     reference = np.maximum(looks.reference, 0)
     with np.errstate(all="ignore"):
         since = np.sqrt(np.maximum(fraction - np.take_along_axis(fraction, reference, axis=1), 0.0) / fraction)
@@ -286,12 +302,12 @@ def spending_boundaries(
         spent = np.exp(np.take_along_axis(log_spent, reference, axis=1))
         spent = np.where(looks.reference < 0, np.nan, spent) * np.where(side == "per_side", 2.0, 1.0)[:, np.newaxis]
         nominal = np.where(two_sided, 2.0, 1.0) * ndtr(-np.where(two_sided, np.abs(z), z))
-        over = fraction > 1.0
+        over = time > 1.0
     return SpendingBoundaries(
         z_boundary=z.reshape(shape),
-        cumulative_alpha=np.where(np.isnan(fraction), np.nan, spent).reshape(shape),
+        cumulative_alpha=np.where(np.isnan(fraction) | np.isnan(time), np.nan, spent).reshape(shape),
         nominal_p_value=nominal.reshape(shape),
-        information_fraction=np.minimum(fraction, 1.0).reshape(shape),
+        information_fraction=np.minimum(time, 1.0).reshape(shape),
         over_planned=over.reshape(shape),
         new_look=looks.spends.reshape(shape),
     )

@@ -21,9 +21,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
+from python_stats.t_quantile import t_quantile
 from python_stats.wald import check_alpha, check_alternative, tail_alpha
+
+# Standard errors between the control mean and zero below which the log scale gives way to Fieller's set. At 5, the
+# limits of both differ by a tenth of the interval's width.
+CLEAR_OF_ZERO = 5.0
+
+LIFT_METHODS = ("log_delta", "fieller")
 
 
 class Lift(NamedTuple):
@@ -268,6 +274,71 @@ def fieller_lift(
         return _result(p, lift, spread, low, high, np.where(bounded, "fieller", shape))
 
 
+def lift_interval(
+    effect: npt.ArrayLike,
+    se: npt.ArrayLike,
+    mean_control: npt.ArrayLike,
+    se_control: npt.ArrayLike,
+    *,
+    cov_effect_control: npt.ArrayLike | None = None,
+    df: npt.ArrayLike = np.inf,
+    alpha: npt.ArrayLike = 0.05,
+    alternative: npt.ArrayLike = "two_sided",
+    method: str = "log_delta",
+) -> Lift:
+    """Lift with the interval that fits the cell: on the log scale where both means are clear of zero, else Fieller's.
+
+    The log scale respects that a ratio of positive means is positive and right-skewed; near zero it does not exist or
+    its linear expansion is wrong, and there Fieller's set is right: bounded, or infinite and said so. A mean is clear
+    of zero when it is `CLEAR_OF_ZERO` standard errors away and treatment and control have the same sign.
+
+    Parameters
+    ----------
+    effect, se, mean_control, se_control, cov_effect_control, df, alpha, alternative
+        As in `log_delta_lift`.
+    method : {"log_delta", "fieller"}, default "log_delta"
+        ``fieller`` takes Fieller's set in every cell: it excludes zero exactly where the test of the effect (with the
+        same standard error and reference) rejects, so the two scales never disagree.
+
+    Returns
+    -------
+    Lift
+        Arrays of the common shape; ``method`` says which interval each cell has.
+
+    Raises
+    ------
+    ValueError
+        For an unknown method, ``alpha`` or ``alternative``.
+
+    Examples
+    --------
+    >>> lift_interval([0.5, 0.5], 0.2, [10.0, 0.1], 0.14).method.tolist()
+    ['log_delta', 'fieller_exclusive']
+    """
+    if method not in LIFT_METHODS:
+        raise ValueError(f"the lift's method must be one of {', '.join(LIFT_METHODS)}; found {method!r}")
+    plan = {"df": df, "alpha": alpha, "alternative": alternative}
+    if method == "fieller":
+        return fieller_lift(effect, se, mean_control, se_control, cov_effect_control=cov_effect_control, **plan)
+    log = log_delta_lift(effect, se, mean_control, se_control, cov_effect_control=cov_effect_control, **plan)
+    shape = log.lift.shape
+    with np.errstate(all="ignore"):
+        distance = np.abs(np.asarray(mean_control, dtype=np.float64)) / np.asarray(se_control, dtype=np.float64)
+    near = np.broadcast_to(distance < CLEAR_OF_ZERO, shape) | (log.method == "linear_delta")
+    if not near.any():
+        return log
+    covariance = -(np.asarray(se_control, dtype=np.float64) ** 2) if cov_effect_control is None else cov_effect_control
+    cells = [np.broadcast_to(x, shape)[near] for x in (effect, se, mean_control, se_control, covariance)]
+    plan = {name: np.broadcast_to(value, shape)[near] for name, value in plan.items()}
+    fieller = fieller_lift(*cells[:4], cov_effect_control=cells[4], **plan)
+    fields = []
+    for own, other in zip(log, fieller, strict=True):
+        field = np.array(own, dtype=np.promote_types(own.dtype, other.dtype))
+        field[near] = other
+        fields.append(field)
+    return Lift(*fields)
+
+
 def _parts(
     effect: npt.ArrayLike,
     se: npt.ArrayLike,
@@ -282,8 +353,9 @@ def _parts(
     level, side = check_alpha(alpha), check_alternative(alternative)
     spread_control = np.asarray(se_control, dtype=np.float64)
     covariance = -(spread_control**2) if cov_effect_control is None else cov_effect_control
-    numbers = (np.asarray(x, dtype=np.float64) for x in (effect, se, mean_control, se_control, covariance, df))
-    effect_, se_, mean, se_mean, cov, df_, level, side = np.broadcast_arrays(*numbers, level, side)
+    numbers = [np.asarray(x, dtype=np.float64) for x in (effect, se, mean_control, se_control, covariance, df)]
+    shape = np.broadcast_shapes(*(x.shape for x in numbers), level.shape, side.shape)
+    effect_, se_, mean, se_mean, cov, df_ = (np.broadcast_to(x, shape) for x in numbers)
     with np.errstate(all="ignore"):
         negative = mean < 0.0
         return _Parts(
@@ -293,7 +365,7 @@ def _parts(
             var_base=np.where(se_mean >= 0.0, se_mean, np.nan) ** 2,
             cov=np.where(negative, -cov, cov),
             negative=negative,
-            quantile=-stdtrit(df_, tail_alpha(level, side)),
+            quantile=t_quantile(df_, tail_alpha(level, side)),
             side=side,
         )
 

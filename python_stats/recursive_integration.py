@@ -8,7 +8,7 @@ one small matrix per schedule.
 
 Between two looks Z moves by a Gaussian with standard deviation ``sqrt((t_k - t_{k-1}) / t_k)``, and no density is
 rougher than that. Gauss-Legendre nodes about as far apart as this step give ten digits, so their number follows from
-the design.
+the design and the digits wanted.
 
 References
 ----------
@@ -28,8 +28,6 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-# A path this far on the wrong side contributes less than 1e-8 of any later crossing.
-FAR = 6.0
 # Beyond this a standard normal has less mass than a double resolves beside 1.
 TAIL = 8.5
 # Finer steps of the information than this would need matrices of many millions of elements.
@@ -41,6 +39,30 @@ _PANEL = 32
 _BATCH = 256
 # Elements of the transition matrices built at once: small enough for a processor's cache.
 _BLOCK = 2**15
+
+
+class Resolution(NamedTuple):
+    """How finely densities are carried.
+
+    Attributes
+    ----------
+    nodes_per_step : float
+        Quadrature nodes per Gaussian step of the continuation region's width.
+    spare_nodes : float
+        Nodes beyond these.
+    far : float
+        A continuation region without a lower edge is cut this far below zero.
+    """
+
+    nodes_per_step: float
+    spare_nodes: float
+    far: float
+
+
+# Eight digits: a path below -6 contributes less than 1e-8 of any later crossing.
+FINE = Resolution(1.3, 8.0, 6.0)
+# Four digits, for a third of the work.
+COARSE = Resolution(0.9, 8.0, 4.5)
 
 
 class Density(NamedTuple):
@@ -56,16 +78,25 @@ class Density(NamedTuple):
         Quadrature nodes on the scale of Z.
     mass : ndarray, shape (S, M)
         Density at the nodes times quadrature weight: sums to the probability of going on.
+    size : ndarray of int, shape (S,)
+        Nodes in use: the first so many of each schedule. The others have no mass.
     """
 
     fraction: NDArray[np.float64]
     top: NDArray[np.float64]
     nodes: NDArray[np.float64]
     mass: NDArray[np.float64]
+    size: NDArray[np.intp]
 
     def head(self, rows: int) -> Density:
         """Return the first schedules only."""
         return Density(*(part[:rows] for part in self))
+
+    def take(self, rows: NDArray[np.intp], nodes: int) -> Density:
+        """Return some schedules, none of which uses more than so many nodes."""
+        return Density(
+            self.fraction[rows], self.top[rows], self.nodes[rows, :nodes], self.mass[rows, :nodes], self.size[rows]
+        )
 
 
 class CrossingProbability(NamedTuple):
@@ -91,17 +122,31 @@ def _rule(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return nodes.ravel(), np.tile(w / 2.0 / panels, panels)
 
 
-def node_count(width_in_steps: float) -> int:
-    """Choose the number of nodes for a continuation region as wide as so many Gaussian steps.
+def node_count(width_in_steps: npt.ArrayLike, resolution: Resolution = FINE) -> NDArray[np.intp]:
+    """Choose the number of nodes for continuation regions as wide as so many Gaussian steps.
 
     Examples
     --------
-    >>> node_count(20.0), node_count(80.0)
-    (48, 128)
+    >>> node_count([20.0, 80.0]).tolist(), int(node_count(20.0, COARSE))
+    ([40, 128], 32)
     """
-    wanted = 1.3 * width_in_steps + 8.0
-    size = 16 if wanted <= 2 * _PANEL else _PANEL
-    return max(1, int(np.ceil(wanted / size))) * size
+    wanted = resolution.nodes_per_step * np.asarray(width_in_steps, dtype=np.float64) + resolution.spare_nodes
+    size = np.where(wanted <= 2 * _PANEL, 8, _PANEL)
+    return np.maximum(1, np.ceil(wanted / size)).astype(np.intp) * size
+
+
+def of_like_size(size: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], int]]:
+    """Row numbers whose sizes differ by less than a factor of the square root of two, with the largest size.
+
+    Examples
+    --------
+    >>> [(rows.tolist(), largest) for rows, largest in of_like_size(np.array([40, 16, 44, 128]))]
+    [([1], 16), ([0, 2], 44), ([3], 128)]
+    """
+    label = np.ceil(2.0 * np.log2(size))
+    for one in np.unique(label):
+        rows = np.flatnonzero(label == one)
+        yield rows, int(size[rows].max())
 
 
 def step_sd(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -118,7 +163,7 @@ def step_sd(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[
 def origin(schedules: int) -> Density:
     """Return the state before the first look: every path at zero with no information."""
     zeros = np.zeros((schedules, 1))
-    return Density(zeros[:, 0], zeros[:, 0], zeros, np.ones((schedules, 1)))
+    return Density(zeros[:, 0], zeros[:, 0], zeros, np.ones((schedules, 1)), np.ones(schedules, dtype=np.intp))
 
 
 def _standardised(state: Density, fraction: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -154,6 +199,7 @@ def advance(
     low: NDArray[np.float64],
     high: NDArray[np.float64],
     following: NDArray[np.float64],
+    resolution: Resolution = FINE,
 ) -> Density:
     """Carry the sub-density to the next look and keep what lies between finite ``low`` and ``high``.
 
@@ -163,22 +209,29 @@ def advance(
     high = np.maximum(high, low)
     width = high - low
     finest = np.minimum(sd, step_sd(fraction, following))
-    unit_nodes, unit_weights = _rule(node_count(float(np.max(width / finest))))
-    nodes = low[:, np.newaxis] + width[:, np.newaxis] * unit_nodes
-    scale = (1.0 / (_SQRT2 * sd))[:, np.newaxis]
-    target = nodes * scale
-    source = state.nodes * (scale * np.sqrt(state.fraction / fraction)[:, np.newaxis])
-    density = np.empty_like(nodes)
-    rows = max(1, _BLOCK // (nodes.shape[1] * state.nodes.shape[1]))
-    for start in range(0, nodes.shape[0], rows):
-        block = slice(start, start + rows)
-        transition = target[block, :, np.newaxis] - source[block, np.newaxis, :]
-        np.multiply(transition, transition, out=transition)
-        np.negative(transition, out=transition)
-        np.exp(transition, out=transition)
-        density[block] = np.matmul(transition, state.mass[block, :, np.newaxis])[:, :, 0]
-    weights = unit_weights * (width / (_SQRT2PI * sd))[:, np.newaxis]
-    return Density(fraction, high, nodes, density * weights)
+    size = node_count(width / finest, resolution)
+    scale = 1.0 / (_SQRT2 * sd)
+    shrink = scale * np.sqrt(state.fraction / fraction)
+    height = width / (_SQRT2PI * sd)
+    nodes, mass = np.zeros((2, size.size, int(size.max())))
+    # A schedule with a fine step at this look must not make the others fine, so those of like size go together.
+    for rows, count in of_like_size(size):
+        unit_nodes, unit_weights = _rule(count)
+        size[rows] = count
+        nodes[rows, :count] = low[rows, np.newaxis] + width[rows, np.newaxis] * unit_nodes
+        for same, before in of_like_size(state.size[rows]):
+            length = max(1, _BLOCK // (count * before))
+            for start in range(0, same.size, length):
+                block = rows[same[start : start + length]]
+                target = nodes[block, :count] * scale[block, np.newaxis]
+                source = state.nodes[block, :before] * shrink[block, np.newaxis]
+                transition = target[:, :, np.newaxis] - source[:, np.newaxis, :]
+                np.multiply(transition, transition, out=transition)
+                np.negative(transition, out=transition)
+                np.exp(transition, out=transition)
+                density = np.matmul(transition, state.mass[block, :before, np.newaxis])[:, :, 0]
+                mass[block, :count] = density * (unit_weights * height[block, np.newaxis])
+    return Density(fraction, high, nodes, mass, size)
 
 
 def pack(present: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -287,8 +340,8 @@ def crossing_probability(
                 state = advance(
                     state.head(after),
                     t[keep],
-                    np.maximum(bottom, np.where(np.isinf(bottom), -FAR, -TAIL))[keep],
-                    np.minimum(top, np.where(np.isinf(top), FAR, TAIL))[keep],
+                    np.maximum(bottom, np.where(np.isinf(bottom), -FINE.far, -TAIL))[keep],
+                    np.minimum(top, np.where(np.isinf(top), FINE.far, TAIL))[keep],
                     packed[now[keep], look + 1],
                 )
     result = np.full_like(exits, np.nan)

@@ -15,6 +15,7 @@ from scipy.special import ndtr, ndtri
 
 from python_stats.always_valid import running_minimum
 from python_stats.group_sequential import SpendingBoundaries, UnknownDesignError, spending_boundaries
+from python_stats.recursive_integration import COARSE, FINE, Resolution
 from python_stats.wald import check_alpha, check_alternative
 
 # Levels at which a design is solved to find its p-values, in steps of this many normal standard deviations (wider far
@@ -33,9 +34,9 @@ class RepeatedLooks(NamedTuple):
     statistic : ndarray
         Z at the look, ``(effect - null) / se``.
     information_fraction : ndarray
-        The fraction at which alpha was spent: as given, at most 1.
+        The fraction (or spending time) at which alpha was spent: as given, at most 1.
     over_planned : ndarray of bool
-        The fraction given was above 1.
+        The fraction (or spending time) given was above 1.
     z_boundary : ndarray
         As in `python_stats.group_sequential.SpendingBoundaries`.
     cumulative_alpha : ndarray
@@ -72,18 +73,25 @@ class RepeatedLooks(NamedTuple):
 
 
 class _Designs(NamedTuple):
-    """Distinct designs: fractions of shape (S, K), everything else of shape (S,)."""
+    """Distinct designs: information and spending time of shape (S, K), everything else of shape (S,)."""
 
-    fraction: NDArray[np.float64]
+    information: NDArray[np.float64]
+    time: NDArray[np.float64]
     alpha: NDArray[np.float64]
     spending: NDArray[np.str_]
     parameter: NDArray[np.float64]
     sided: NDArray[np.str_]
 
-    def boundaries(self) -> SpendingBoundaries:
+    def boundaries(self, resolution: Resolution) -> SpendingBoundaries:
         """Solve them."""
         return spending_boundaries(
-            self.fraction, alpha=self.alpha, spending=self.spending, parameter=self.parameter, sided=self.sided
+            self.information,
+            alpha=self.alpha,
+            spending=self.spending,
+            parameter=self.parameter,
+            sided=self.sided,
+            spending_time=self.time,
+            resolution=resolution,
         )
 
 
@@ -127,7 +135,7 @@ def _boundaries_by_level(
     design, node = np.nonzero(wanted & ~of_alpha)
     others = _Designs(*(column[design] for column in designs))
     table = np.full((*grid.shape, own.shape[-1]), np.nan)
-    table[design, node] = others._replace(alpha=ndtr(-grid[design, node]) * sides[design]).boundaries().z_boundary
+    table[design, node] = others._replace(alpha=ndtr(-grid[design, node]) * sides[design]).boundaries(COARSE).z_boundary
     table[of_alpha] = own
     return grid, np.where(np.isnan(table), np.nan, np.fmax.accumulate(table, axis=1))
 
@@ -181,6 +189,7 @@ def repeated_looks(
     parameter: npt.ArrayLike | None = None,
     design: npt.ArrayLike = "per_side",
     null: npt.ArrayLike = 0.0,
+    spending_time: npt.ArrayLike | None = None,
 ) -> RepeatedLooks:
     """Analyse every look of alpha-spending designs: boundary, repeated confidence interval, sequential p-value.
 
@@ -205,6 +214,9 @@ def repeated_looks(
         ``"per_side"`` or ``"symmetric"``, for the two-sided alternative.
     null : array_like, shape (...)
         Value of the effect under the null hypothesis.
+    spending_time : array_like, shape (..., looks), optional
+        Clock by which alpha is spent, where it is not the information; see
+        `python_stats.group_sequential.spending_boundaries`.
 
     Returns
     -------
@@ -235,8 +247,9 @@ def repeated_looks(
     """
     fraction = np.asarray(information_fraction, dtype=np.float64)
     estimate, spread = np.asarray(effect, dtype=np.float64), np.asarray(se, dtype=np.float64)
-    if min(fraction.ndim, estimate.ndim, spread.ndim) == 0:
-        raise ValueError("effect, se and information_fraction need an axis of looks, their last one")
+    time = fraction if spending_time is None else np.asarray(spending_time, dtype=np.float64)
+    if min(fraction.ndim, estimate.ndim, spread.ndim, time.ndim) == 0:
+        raise ValueError("effect, se, information_fraction and spending_time need an axis of looks, their last one")
     unknown = ~np.isin(np.asarray(design).astype(np.str_), ("per_side", "symmetric"))
     if np.any(unknown):
         raise UnknownDesignError(
@@ -250,11 +263,11 @@ def repeated_looks(
         np.asarray(design).astype(np.str_),
         np.asarray(null, dtype=np.float64),
     )
-    arrays = np.broadcast_arrays(estimate, spread, fraction, *(column[..., np.newaxis] for column in columns))
+    arrays = np.broadcast_arrays(estimate, spread, fraction, time, *(column[..., np.newaxis] for column in columns))
     shape = arrays[0].shape
-    estimate, spread, fraction = (array.reshape(-1, shape[-1]) for array in arrays[:3])
+    estimate, spread, fraction, time = (array.reshape(-1, shape[-1]) for array in arrays[:4])
     level, side, spending_, parameter_, design_, null_ = (
-        np.ascontiguousarray(array[..., 0]).reshape(-1) for array in arrays[3:]
+        np.ascontiguousarray(array[..., 0]).reshape(-1) for array in arrays[4:]
     )
     two_sided = side == "two_sided"
     sided = np.where(two_sided, design_, "one_sided")
@@ -265,13 +278,15 @@ def repeated_looks(
 
     codes = [np.unique(column, return_inverse=True)[1] for column in (spending_, sided)]
     keys = np.ascontiguousarray(
-        np.column_stack([np.nan_to_num(fraction, nan=-1.0), level, np.nan_to_num(parameter_), *codes])
+        np.column_stack(
+            [np.nan_to_num(fraction, nan=-1.0), np.nan_to_num(time, nan=-1.0), level, np.nan_to_num(parameter_), *codes]
+        )
     )
     rows = keys.view(np.dtype((np.void, keys.dtype.itemsize * keys.shape[1]))).ravel()
     _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
 
-    distinct = _Designs(*(column[first] for column in (fraction, level, spending_, parameter_, sided)))
-    own = distinct.boundaries()
+    distinct = _Designs(*(column[first] for column in (fraction, time, level, spending_, parameter_, sided)))
+    own = distinct.boundaries(FINE)
     largest = np.full(first.size, -np.inf)
     np.fmax.at(largest, inverse, np.nan_to_num(np.fmax.reduce(towards, axis=1, initial=-np.inf), nan=-np.inf))
     grid, table = _boundaries_by_level(distinct, own.z_boundary, largest)

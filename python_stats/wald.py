@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtr
+
+from python_stats.t_quantile import t_quantile
 
 ALTERNATIVES = ("two_sided", "greater", "less")
 
@@ -71,8 +73,9 @@ def check_alternative(alternative: npt.ArrayLike) -> NDArray[np.str_]:
     >>> str(check_alternative("greater"))
     'greater'
     """
-    given = np.asarray(alternative).astype(np.str_)
-    unknown = ~np.isin(given, ALTERNATIVES)
+    given = np.asarray(alternative)
+    given = given if given.dtype.kind == "U" else given.astype(np.str_)
+    unknown = (given != "two_sided") & (given != "greater") & (given != "less")
     if np.any(unknown):
         found = ", ".join(repr(str(name)) for name in np.unique(given[unknown]))
         raise UnknownAlternativeError(f"alternative must be one of {', '.join(ALTERNATIVES)}; found {found}")
@@ -133,7 +136,7 @@ def tail_alpha(alpha: npt.ArrayLike, alternative: npt.ArrayLike) -> NDArray[np.f
     [0.025, 0.05]
     """
     level = check_alpha(alpha)
-    return np.where(check_alternative(alternative) == "two_sided", level / 2.0, level)
+    return _tail(level, check_alternative(alternative))
 
 
 def p_value(
@@ -163,11 +166,8 @@ def p_value(
     >>> round(float(p_value(1.959963985)), 6)
     0.05
     """
-    side = check_alternative(alternative)
     t, degrees = np.asarray(statistic, dtype=np.float64), np.asarray(df, dtype=np.float64)
-    with np.errstate(all="ignore"):
-        tail = np.where(side == "two_sided", -np.abs(t), np.where(side == "greater", -t, t))
-        return np.where(side == "two_sided", 2.0, 1.0) * stdtr(degrees, tail)
+    return _p_value(t, degrees, check_alternative(alternative))
 
 
 def wald(
@@ -226,21 +226,34 @@ def wald(
     (0.355146, inf)
     """
     level, side = check_alpha(alpha), check_alternative(alternative)
-    effect_, se_, df_, level, side, null_ = np.broadcast_arrays(
-        *(np.asarray(x, dtype=np.float64) for x in (effect, se, df)), level, side, np.asarray(null, dtype=np.float64)
-    )
+    numbers = [np.asarray(x, dtype=np.float64) for x in (effect, se, df, null)]
+    shape = np.broadcast_shapes(*(x.shape for x in numbers), level.shape, side.shape)
+    effect_, se_, df_, null_ = (np.broadcast_to(x, shape) for x in numbers)
     with np.errstate(all="ignore"):
-        usable = np.where(np.isfinite(effect_) & np.isfinite(se_) & (se_ > 0.0), se_, np.nan)
+        usable = np.where(np.isfinite(effect_) & (se_ > 0.0) & (se_ < np.inf), se_, np.nan)
         statistic = (effect_ - null_) / usable
-        half_width = -stdtrit(df_, tail_alpha(level, side)) * usable
+        half_width = t_quantile(df_, _tail(level, side)) * usable
         low, high = effect_ - half_width, effect_ + half_width
+        p = _p_value(statistic, df_, side)
     missing = np.isnan(low)
     return Comparison(
         effect=effect_.copy(),
         se=se_.copy(),
         statistic=statistic,
         df=df_.copy(),
-        p_value=p_value(statistic, df_, alternative=side),
+        p_value=p,
         ci_low=np.where((side == "less") & ~missing, -np.inf, low),
         ci_high=np.where((side == "greater") & ~missing, np.inf, high),
     )
+
+
+# The steps below take checked arguments in their own shape: one alternative for a million cells stays one string.
+def _tail(level: NDArray[np.float64], side: NDArray[np.str_]) -> NDArray[np.float64]:
+    return np.where(side == "two_sided", level / 2.0, level)
+
+
+def _p_value(t: NDArray[np.float64], df: NDArray[np.float64], side: NDArray[np.str_]) -> NDArray[np.float64]:
+    two_sided = side == "two_sided"
+    with np.errstate(all="ignore"):
+        tail = np.where(two_sided, np.abs(t), t) * np.where(side == "less", 1.0, -1.0)
+        return np.where(two_sided, 2.0, 1.0) * stdtr(df, tail)

@@ -14,6 +14,7 @@
   {%- set whole = {
       'default_window_days': 1, 'default_covariate_days': 0, 'min_units': 2, 'min_duration_days': 0, 'few_clusters': 2,
       'freshness_warn_days': 0, 'late_data_days': 0, 'srm_prior_units': 1, 'max_cluster_rows_per_look': 1,
+      'always_valid_target_units': 1, 'max_covariates': 1, 'max_strata': 2,
   } -%}
   {%- for name, least in whole.items() -%}
     {%- set value = var(name, least) -%}
@@ -30,6 +31,19 @@
           ~ "): " ~ words) -%}
     {%- endif -%}
   {%- endfor -%}
+  {%- if var('exact_below', 10) is not number or var('exact_below', 10) is boolean or var('exact_below', 10) < 0 -%}
+    {%- do errors.append("the var exact_below is " ~ var('exact_below') ~ "; it must be a number of units, 0 or more") -%}
+  {%- endif -%}
+  {%- if var('lift_interval', 'log_delta') not in ['log_delta', 'fieller'] -%}
+    {%- do errors.append("the var lift_interval is '" ~ var('lift_interval') ~ "' (allowed: log_delta, fieller)") -%}
+  {%- endif -%}
+  {%- if var('stratify_by', none) is not none and var('stratify_by') is not string -%}
+    {%- do errors.append("the var stratify_by is " ~ var('stratify_by') ~ "; it must be the name of an attribute, or null") -%}
+  {%- endif -%}
+  {%- set prior = var('prior_lift_sd', none) -%}
+  {%- if prior is not none and (prior is not number or prior is boolean or prior <= 0) -%}
+    {%- do errors.append("the var prior_lift_sd is " ~ prior ~ "; it must be a positive fraction, or null for a flat prior") -%}
+  {%- endif -%}
   {%- set corrections = dbt_experiments.allowed_values().correction -%}
   {%- for role in dbt_experiments.allowed_values().role -%}
     {%- set value = var('correction_' ~ role, 'none') -%}

@@ -9,10 +9,18 @@
     {%- if entry.get(key) is not none -%}{%- do experiment.update({key: entry[key]}) -%}{%- endif -%}
   {%- endfor -%}
   {%- set sequential = entry.sequential if entry.get('sequential') is mapping else {} -%}
-  {%- do dbt_experiments.unknown_keys(sequential, ['method', 'planned_units'], "sequential of " ~ where, errors) -%}
-  {%- if sequential.get('method') -%}{%- do experiment.update({'sequential_method': sequential.method}) -%}{%- endif -%}
-  {%- if sequential.get('planned_units') -%}{%- do experiment.update({'planned_units': sequential.planned_units}) -%}{%- endif -%}
+  {%- if entry.get('sequential') is not none and entry.sequential is not mapping -%}
+    {%- do errors.append("sequential of " ~ where ~ " is '" ~ entry.sequential
+        ~ "', not a map such as {method: obrien_fleming, planned_units: 200000}") -%}
+  {%- endif -%}
+  {%- do dbt_experiments.unknown_keys(
+      sequential, ['method', 'planned_units', 'parameter'], "sequential of " ~ where, errors) -%}
+  {%- for key, column in {'method': 'sequential_method', 'planned_units': 'planned_units',
+      'parameter': 'sequential_parameter'}.items() if sequential.get(key) is not none -%}
+    {%- do experiment.update({column: sequential[key]}) -%}
+  {%- endfor -%}
   {%- do dbt_experiments.check_types(experiment, 'experiment', where, errors) -%}
+  {%- do dbt_experiments.check_sequential(experiment, where, errors) -%}
   {%- for key in ['start_time', 'unit'] -%}
     {%- if entry.get(key) is none -%}{%- do errors.append(where ~ " has no " ~ key) -%}{%- endif -%}
   {%- endfor -%}
@@ -57,7 +65,7 @@
     {%- set entries = metrics.get(key) or [] -%}
     {%- for item in ([entries] if entries is string or entries is mapping else entries) -%}
       {%- set item = {'metric': item} if item is string else item -%}
-      {%- do dbt_experiments.unknown_keys(item, ['metric', 'mde', 'non_inferiority_margin', 'effect_scale',
+      {%- do dbt_experiments.unknown_keys(item, ['metric', 'mde', 'non_inferiority_margin', 'benchmark', 'effect_scale',
           'alternative', 'estimator'], key ~ " of " ~ where, errors) -%}
       {%- if not item.get('metric') -%}
         {%- do errors.append("a metric under " ~ key ~ " of " ~ where ~ " has no name (metric: ...)") -%}

@@ -4,7 +4,9 @@
 case
         when numerator_kpi is null then 'no_numerator'
         when metric_type not in ('auto', '{{ allowed.metric_type | join("', '") }}') then 'unknown_metric_type'
-        when aggregation not in ('{{ allowed.aggregation | join("', '") }}') then 'unknown_aggregation'
+        when
+            aggregation not in ('{{ allowed.aggregation | join("', '") }}')
+            and not (metric_type = 'quantile' and aggregation = 'each') then 'unknown_aggregation'
         when cap_kind not in ('{{ allowed.cap_kind | join("', '") }}') then 'unknown_cap_kind'
         when direction not in ('{{ allowed.direction | join("', '") }}') then 'unknown_direction'
         when metric_type = 'ratio' and denominator_kpi is null then 'ratio_without_denominator'
@@ -13,6 +15,10 @@ case
         when covariate_days < 0 then 'bad_window'
         when cap_lower > cap_upper then 'bad_cap'
         when cap_kind <> 'fixed' and (cap_lower not between 0 and 1 or cap_upper not between 0 and 1) then 'bad_cap'
-        when metric_type in ('quantile', 'time_to_event') then 'unsupported_metric_type'
+        {#- A threshold would leave zeros and ones, and a cap is found among unit values, which single facts do not have. #}
+        when metric_type = 'quantile' and not coalesce(quantile > 0 and quantile < 1, false) then 'bad_quantile'
+        when metric_type = 'quantile' and threshold is not null then 'bad_quantile'
+        when aggregation = 'each' and (cap_lower is not null or cap_upper is not null) then 'bad_cap'
+        when metric_type = 'time_to_event' then 'unsupported_metric_type'
     end
 {%- endmacro %}

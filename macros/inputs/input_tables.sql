@@ -69,6 +69,7 @@
       'role': ['text', false, none],
       'mde': ['number', false, none],
       'non_inferiority_margin': ['number', false, none],
+      'benchmark': ['number', false, none],
       'effect_scale': ['text', false, "'relative'"],
       'alternative': ['text', false, "'two_sided'"],
       'estimator': ['text', false, none],

@@ -1,4 +1,4 @@
-"""Whether each experiment's assignment can be trusted: sample ratio mismatch and balance of the covariates."""
+"""Whether each experiment's assignment can be trusted: sample ratio mismatch, balance of exposure and covariates."""
 
 import pandas as pd
 
@@ -11,5 +11,7 @@ def model(dbt, session):
     allocation = check_allocation(
         dbt.ref("allocation_count").df(), prior_units=float(dbt.config.meta_get("srm_prior_units"))
     )
-    balance = check_balance(dbt.ref("comparison").df()).assign(check_name="balance")
+    comparison = dbt.ref("comparison").df()
+    # The exposed were chosen after the assignment: their pre-period says nothing about it.
+    balance = check_balance(comparison[comparison["population"] == "assigned"]).assign(check_name="balance")
     return typed_frame(pd.concat([allocation, balance], ignore_index=True), CHECK_COLUMNS)

@@ -1,13 +1,18 @@
-"""The effect of every treatment at every look: the cumulative estimate on each day on which units matured."""
+"""The effect of every treatment at every look, and what may be said of it however often one looks."""
 
-from python_stats.analysis.headline import mark_headline
-from python_stats.analysis.moment_estimates import moment_estimates
+from python_stats.analysis.look_estimates import look_estimates
+from python_stats.analysis.sequential import SEQUENTIAL_COLUMNS, monitored
 from python_stats.analysis.typed_frame import LOOK_COLUMNS, typed_frame
 
 
 def model(dbt, session):
     dbt.config(materialized="table")
     comparisons = dbt.ref("look_comparison").df()
-    estimates = moment_estimates(comparisons, min_units=int(dbt.config.meta_get("min_units")))
-    estimates = mark_headline(estimates, comparisons)
-    return typed_frame(estimates[estimates["is_headline"]], LOOK_COLUMNS)
+    looks = look_estimates(
+        comparisons,
+        min_units=int(dbt.config.meta_get("min_units")),
+        exact_below=float(dbt.config.meta_get("exact_below")),
+        lift_method=dbt.config.meta_get("lift_interval"),
+    )
+    target_units = float(dbt.config.meta_get("always_valid_target_units"))
+    return typed_frame(monitored(looks, comparisons, target_units=target_units), LOOK_COLUMNS | SEQUENTIAL_COLUMNS)

@@ -7,8 +7,10 @@ from python_stats.analysis.typed_frame import POWER_COLUMNS, typed_frame
 def model(dbt, session):
     dbt.config(materialized="table")
     effect = dbt.ref("effect").df()
-    plan = dbt.ref("comparison").df()[
+    # Planning is about units that are assigned; who of them is exposed shows only afterwards.
+    plan = dbt.ref("comparison").df().query("population == 'assigned'")[
         ["exp_id", "metric_id", "variant_id", "alpha", "power", "alternative", "mde", "effect_scale"]
     ]
-    headline = effect[effect["is_headline"]].merge(plan, on=["exp_id", "metric_id", "variant_id"])
+    headline = effect[effect["is_headline"] & (effect["population"] == "assigned")]
+    headline = headline.merge(plan, on=["exp_id", "metric_id", "variant_id"])
     return typed_frame(precision_now(headline), POWER_COLUMNS)

@@ -41,6 +41,33 @@ configuration as (
     from experiment
 ),
 
+counted as (
+    select
+        exp_id,
+        population,
+        max(counts_clusters) as counts_clusters,
+        {{ dbt.listagg("variant_id || ' ' || n", "', '", 'order by variant_id') }} as observed,
+        {{ dbt.listagg("variant_id || ' ' || share", "', '", 'order by variant_id') }} as planned
+    from (
+        select
+            exp_id,
+            population,
+            variant_id,
+            max(counts_clusters) as counts_clusters,
+            cast(sum(n) as {{ dbt.type_string() }}) as n,
+            {{ dbt_experiments.decimal_text('100 * sum(n_expected) / nullif(sum(n_day), 0)', 1) }} || ' %' as share
+        from (
+            select
+                *,
+                sum(n) over (partition by exp_id, population, assigned_on, phase) as n_day,
+                traffic_share * sum(n) over (partition by exp_id, population, assigned_on, phase) as n_expected
+            from {{ ref('allocation_count') }}
+        ) as by_day
+        group by exp_id, population, variant_id
+    ) as by_variant
+    group by exp_id, population
+),
+
 srm as (
     select
         experiment.exp_id,
@@ -78,30 +105,45 @@ srm as (
     ) as check_kind
     left join {{ ref('allocation') }} as allocation
         on experiment.exp_id = allocation.exp_id and check_kind.check_name = allocation.check_name
-    left join (
-        select
-            exp_id,
-            max(counts_clusters) as counts_clusters,
-            {{ dbt.listagg("variant_id || ' ' || n", "', '", 'order by variant_id') }} as observed,
-            {{ dbt.listagg("variant_id || ' ' || share", "', '", 'order by variant_id') }} as planned
-        from (
-            select
-                exp_id,
-                variant_id,
-                max(counts_clusters) as counts_clusters,
-                cast(sum(n) as {{ dbt.type_string() }}) as n,
-                {{ dbt_experiments.decimal_text('100 * sum(n_expected) / nullif(sum(n_day), 0)', 1) }} || ' %' as share
-            from (
-                select
-                    *,
-                    sum(n) over (partition by exp_id, assigned_on, phase) as n_day,
-                    traffic_share * sum(n) over (partition by exp_id, assigned_on, phase) as n_expected
-                from {{ ref('allocation_count') }}
-            ) as by_day
-            group by exp_id, variant_id
-        ) as by_variant
-        group by exp_id
-    ) as counted on experiment.exp_id = counted.exp_id
+    left join counted on experiment.exp_id = counted.exp_id and counted.population = 'assigned'
+),
+
+-- Never a failure: decisions rest on all assigned units, whoever was exposed.
+exposure_balance as (
+    select
+        experiment.exp_id,
+        'exposure_balance' as check_name,
+        'all' as scope,
+        case
+            when exposure.note is not null or exposure.p_value is null then 'not_applicable'
+            when exposure.p_value < {{ var('srm_warn_alpha', 0.01) }} then 'warn'
+            else 'pass'
+        end as status,
+        case when exposure.note is null then exposure.statistic end as statistic,
+        case when exposure.note is null then exposure.p_value end as p_value,
+        {{ var('srm_warn_alpha', 0.01) }} as threshold,
+        case
+            when exposure.note = 'empty_arm' then
+                'Exposure was not recorded in every variant (' || counted.observed
+                || '): the exposed cannot be compared where it was not; the estimator `cace` needs no exposures in the control.'
+            when exposure.note = 'unplanned_arm' then 'A variant without planned traffic has exposed units.'
+            when exposure.p_value is null then 'No exposures are given, or no usable planned traffic.'
+            else
+                'Exposed ' || case when counted.counts_clusters then 'clusters' else 'units' end
+                || ' by variant: ' || counted.observed || '; planned shares: ' || counted.planned
+                || '; largest deviation from the expected count '
+                || {{ dbt_experiments.decimal_text('100 * exposure.deviation', 2) }} || ' %, '
+                || {{ dbt_experiments.p_text('exposure.p_value') }}
+                || case
+                    when exposure.p_value < {{ var('srm_fail_alpha', 0.001) }} then
+                        '. Who is exposed depends on the variant: do not use the results of the population `exposed`.'
+                    else '.'
+                end
+        end as message
+    from experiment
+    left join {{ ref('allocation') }} as exposure
+        on experiment.exp_id = exposure.exp_id and exposure.check_name = 'exposure_balance'
+    left join counted on experiment.exp_id = counted.exp_id and counted.population = 'exposed'
 ),
 
 seen as (
@@ -277,7 +319,7 @@ clusters as (
     left join (
         select exp_id, min(clusters_control + clusters_treatment) as n_clusters
         from {{ ref('experiment_results') }}
-        where clusters_control is not null
+        where clusters_control is not null and population = 'assigned'
         group by exp_id
     ) as least_clusters on experiment.exp_id = least_clusters.exp_id
     left join (
@@ -456,8 +498,8 @@ not_offered as (
     ) as check_kind
 )
 {% for check_name in [
-    'configuration', 'srm', 'multiple_variants', 'missing_outcomes', 'balance', 'clusters', 'assignment_rate', 'late_data',
-    'freshness', 'underpowered', 'ramp', 'not_offered'
+    'configuration', 'srm', 'exposure_balance', 'multiple_variants', 'missing_outcomes', 'balance', 'clusters',
+    'assignment_rate', 'late_data', 'freshness', 'underpowered', 'ramp', 'not_offered'
 ] %}
 select
     exp_id,

@@ -8,12 +8,27 @@ unadjusted as (
     select * from {{ ref('effect') }} where is_unadjusted
 ),
 
-assigned as (
+posterior as (
+    select * from {{ ref('effect') }} where estimator = 'bayes'
+),
+
+everyone as (
     select
         exp_id,
+        'assigned' as population,
         variant_id,
         sum(n_units) as n_units
     from {{ ref('assignment_count') }}
+    group by exp_id, variant_id
+
+    union all
+
+    select
+        exp_id,
+        'exposed' as population,
+        variant_id,
+        sum(n_units) as n_units
+    from {{ ref('exposure_count') }}
     group by exp_id, variant_id
 ),
 
@@ -22,6 +37,7 @@ plan as (
         comparison.exp_id,
         comparison.metric_id,
         comparison.variant_id,
+        comparison.population,
         comparison.control_variant_id,
         comparison.role,
         comparison.alternative,
@@ -48,6 +64,10 @@ judged as (
         unadjusted.effect as effect_unadjusted,
         unadjusted.effect_se as effect_unadjusted_se,
         unadjusted.p_value as p_value_unadjusted,
+        case plan.direction
+            when 'decrease' then 1 - posterior.probability_greater else posterior.probability_greater
+        end as probability_better,
+        case plan.direction when 'decrease' then posterior.loss_keep else posterior.loss_ship end as expected_loss,
         (headline.n_control + headline.n_treatment)
         / nullif(coalesce(control.n_units, 0) + coalesce(treatment.n_units, 0), 0) as maturity_share,
         {{ dbt_experiments.good_side('plan.effect_scale', 'plan.direction') }}
@@ -57,6 +77,7 @@ judged as (
             headline.exp_id = plan.exp_id
             and headline.metric_id = plan.metric_id
             and headline.variant_id = plan.variant_id
+            and headline.population = plan.population
     left join unadjusted
         on
             headline.exp_id = unadjusted.exp_id
@@ -65,8 +86,24 @@ judged as (
             and headline.population = unadjusted.population
             and headline.dimension = unadjusted.dimension
             and headline.segment = unadjusted.segment
-    left join assigned as control on plan.exp_id = control.exp_id and plan.control_variant_id = control.variant_id
-    left join assigned as treatment on plan.exp_id = treatment.exp_id and plan.variant_id = treatment.variant_id
+    left join posterior
+        on
+            headline.exp_id = posterior.exp_id
+            and headline.metric_id = posterior.metric_id
+            and headline.variant_id = posterior.variant_id
+            and headline.population = posterior.population
+            and headline.dimension = posterior.dimension
+            and headline.segment = posterior.segment
+    left join everyone as control
+        on
+            plan.exp_id = control.exp_id
+            and plan.control_variant_id = control.variant_id
+            and plan.population = control.population
+    left join everyone as treatment
+        on
+            plan.exp_id = treatment.exp_id
+            and plan.variant_id = treatment.variant_id
+            and plan.population = treatment.population
 )
 
 select
@@ -105,18 +142,28 @@ select
     judged.effect_unadjusted_se,
     judged.p_value_unadjusted,
     judged.variance_reduction,
+    case judged.alternative
+        when 'greater' then 'effect <= 0'
+        when 'less' then 'effect >= 0'
+        else 'effect = 0'
+    end as tested_hypothesis,
+    judged.omnibus_p_value,
+    judged.probability_better,
+    judged.expected_loss,
     judged.p_value_adjusted,
     judged.correction,
     judged.correction_family,
     judged.is_significant,
-    -- Sequential monitoring is not offered yet: these columns are null, as for every fixed-horizon plan.
-    cast(null as {{ dbt.type_string() }}) as sequential_method,
-    cast(null as {{ dbt_experiments.type_double() }}) as information_fraction,
-    cast(null as {{ dbt_experiments.type_double() }}) as sequential_p_value,
-    cast(null as {{ dbt_experiments.type_double() }}) as sequential_ci_low,
-    cast(null as {{ dbt_experiments.type_double() }}) as sequential_ci_high,
-    cast(null as {{ dbt_experiments.type_double() }}) as sequential_boundary,
-    cast(null as date) as first_crossed_on,
+    judged.sequential_method,
+    judged.information_fraction,
+    judged.sequential_p_value,
+    judged.sequential_ci_low,
+    judged.sequential_ci_high,
+    judged.sequential_boundary,
+    cast(judged.first_crossed_on as date) as first_crossed_on,
+    judged.always_valid_p_value,
+    judged.always_valid_ci_low,
+    judged.always_valid_ci_high,
     judged.mde,
     case
         when judged.mde is null or judged.good_high is null then null

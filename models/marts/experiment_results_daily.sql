@@ -1,5 +1,6 @@
 -- The cumulative estimate at every look: on each day on which units matured, what the analysis would have shown with the
--- units mature by then. Intervals are for a reader who looks once.
+-- units mature by then. The fixed intervals are for a reader who looks once, the sequential and always-valid ones for one who
+-- looks every day.
 
 select
     look.exp_id,
@@ -25,8 +26,20 @@ select
     look.lift_ci_low,
     look.lift_ci_high,
     look.p_value,
-    cast(null as {{ dbt_experiments.type_double() }}) as sequential_p_value,
-    cast(null as {{ dbt_experiments.type_double() }}) as sequential_ci_low,
-    cast(null as {{ dbt_experiments.type_double() }}) as sequential_ci_high,
+    look.sequential_method,
+    look.information_fraction,
+    look.is_over_planned,
+    look.sequential_statistic,
+    look.sequential_boundary,
+    look.sequential_p_value,
+    look.sequential_ci_low,
+    look.sequential_ci_high,
+    look.sequential_lift_ci_low,
+    look.sequential_lift_ci_high,
+    look.is_crossed,
+    cast(look.first_crossed_on as date) as first_crossed_on,
+    look.always_valid_p_value,
+    look.always_valid_ci_low,
+    look.always_valid_ci_high,
     look.status
 from {{ ref('look') }} as look

@@ -55,12 +55,41 @@ health as (
     group by exp_id
 ),
 
-result as (
+look as (
     select
         *,
+        row_number() over (partition by exp_id, metric_id, variant_id order by look_date desc) as place
+    from {{ ref('experiment_results_daily') }}
+    where sequential_method is not null and population = 'assigned' and dimension = 'all'
+),
+
+result as (
+    select
+        results.*,
+        look.sequential_statistic as look_statistic,
+        look.sequential_boundary as look_boundary,
+        look.sequential_lift_ci_low as look_lift_ci_low,
+        look.sequential_lift_ci_high as look_lift_ci_high,
+        crossing.sequential_statistic as crossing_statistic,
+        crossing.sequential_boundary as crossing_boundary,
+        crossing.information_fraction as crossing_fraction,
+        -- A crossing that later data have turned round is no reason to stop.
+        coalesce(results.is_significant and sign(crossing.effect) = sign(results.effect), false) as has_crossed,
         {{ dbt_experiments.good_side('effect_scale', 'direction', 'results') }}
     from {{ ref('experiment_results') }} as results
-    where population = 'assigned' and dimension = 'all'
+    left join look
+        on
+            results.exp_id = look.exp_id
+            and results.metric_id = look.metric_id
+            and results.variant_id = look.variant_id
+            and look.place = 1
+    left join look as crossing
+        on
+            results.exp_id = crossing.exp_id
+            and results.metric_id = crossing.metric_id
+            and results.variant_id = crossing.variant_id
+            and results.first_crossed_on = crossing.look_date
+    where results.population = 'assigned' and results.dimension = 'all'
 ),
 
 -- Several primary metrics: the first by name speaks in the sentence, all of them decide.
@@ -74,6 +103,10 @@ primary_result as (
             over (partition by exp_id, variant_id) as any_worse,
         min(case when is_significant and good_estimate > 0 then 1 else 0 end)
             over (partition by exp_id, variant_id) as all_better,
+        max(case when has_crossed and good_estimate < 0 then 1 else 0 end)
+            over (partition by exp_id, variant_id) as any_crossed_worse,
+        min(case when has_crossed and good_estimate > 0 then 1 else 0 end)
+            over (partition by exp_id, variant_id) as all_crossed_better,
         max(case when is_practical = false then 1 else 0 end) over (partition by exp_id, variant_id) as any_impractical,
         min(case when mde is null or is_practical then 1 else 0 end)
             over (partition by exp_id, variant_id) as all_practical
@@ -154,6 +187,13 @@ gathered as (
         primary_result.all_tested,
         primary_result.any_worse,
         primary_result.all_better,
+        coalesce(primary_result.any_crossed_worse = 1 or primary_result.all_crossed_better = 1, false) as may_stop,
+        experiment.is_running
+        and (
+            coalesce(coalesce(mature.n_mature, 0) < experiment.planned_units, false)
+            -- A method without a planned end goes on until it is ended.
+            or (experiment.planned_units is null and primary_result.sequential_method is not null)
+        ) as is_incomplete,
         primary_result.any_impractical,
         primary_result.all_practical,
         primary_result.mean_control,
@@ -164,6 +204,23 @@ gathered as (
         primary_result.lift,
         primary_result.lift_ci_low,
         primary_result.lift_ci_high,
+        primary_result.sequential_method,
+        primary_result.first_crossed_on,
+        primary_result.look_statistic,
+        primary_result.look_boundary,
+        primary_result.crossing_statistic,
+        primary_result.crossing_boundary,
+        primary_result.crossing_fraction,
+        case when primary_result.sequential_method is null then 'interval' else 'sequential interval' end as interval_name,
+        {%- for side in ['low', 'high'] %}
+        case
+            when primary_result.sequential_method is null and primary_result.effect_scale = 'absolute'
+                then primary_result.effect_ci_{{ side }}
+            when primary_result.sequential_method is null then primary_result.lift_ci_{{ side }}
+            when primary_result.effect_scale = 'absolute' then primary_result.sequential_ci_{{ side }}
+            else primary_result.look_lift_ci_{{ side }}
+        end as shown_{{ side }},
+        {%- endfor %}
         primary_result.p_value,
         primary_result.p_value_adjusted,
         primary_result.mde,
@@ -201,30 +258,51 @@ decided as (
         *,
         case
             when config_issue is not null or health_status = 'fail' then 'invalid'
-            when
-                is_running
-                and (days_run < min_duration_days or coalesce(n_mature < planned_units, false)) then 'keep_running'
+            when is_running and days_run < min_duration_days then 'keep_running'
+            when is_incomplete and not may_stop then 'keep_running'
             when coalesce(any_worse, 0) = 1 or n_violated > 0 then 'do_not_ship'
             when coalesce(all_tested, 0) = 0 then case when is_running then 'keep_running' else 'inconclusive' end
             when all_better = 1 and any_impractical = 1 then 'not_practical'
             when all_better = 1 and all_practical = 1 and n_undecided = 0 then 'ship'
+            when is_incomplete then 'keep_running'
             else 'inconclusive'
         end as decision,
+        case
+            when sequential_method is not null and is_incomplete and may_stop then
+                coalesce(
+                    'on ' || cast(first_crossed_on as {{ dbt.type_string() }}) || ' z = '
+                    || {{ dbt_experiments.decimal_text('crossing_statistic', 2) }} || ' crossed the boundary '
+                    || {{ dbt_experiments.decimal_text('crossing_boundary', 2) }}
+                    || case
+                        when crossing_fraction is null then ''
+                        else
+                            ' with ' || {{ dbt_experiments.decimal_text('100 * crossing_fraction', 0) }}
+                            || ' % of the planned units'
+                    end,
+                    'a sequential boundary was crossed'
+                )
+        end as crossing,
         case
             when primary_status = 'ok' then
                 primary_metric || ' ' || {{ dbt_experiments.number_text('mean_treatment') }} || ' against '
                 || {{ dbt_experiments.number_text('mean_control') }} || ' in ' || control_variant_id || ': '
                 || case effect_scale
                     when 'absolute' then
-                        'difference ' || {{ dbt_experiments.number_text('effect') }} || ' (interval '
-                        || {{ dbt_experiments.number_text('effect_ci_low') }} || ' to '
-                        || {{ dbt_experiments.number_text('effect_ci_high') }}
+                        'difference ' || {{ dbt_experiments.number_text('effect') }} || ' ('
+                    else {{ dbt_experiments.percent_text('lift') }} || ' ('
+                end
+                || interval_name || ' '
+                || case
+                    when sequential_method is not null and shown_low is null then 'not bounded yet'
                     else
-                        coalesce(
-                            {{ dbt_experiments.percent_text('lift') }} || ' (interval '
-                            || {{ dbt_experiments.percent_text('lift_ci_low') }} || ' to '
-                            || {{ dbt_experiments.percent_text('lift_ci_high') }}, ''
-                        )
+                        {%- for side in ['low', 'high'] %}
+                        case
+                            when shown_{{ side }} in ('infinity', '-infinity') then 'unbounded'
+                            when effect_scale = 'absolute' then {{ dbt_experiments.number_text('shown_' ~ side) }}
+                            else {{ dbt_experiments.percent_text('shown_' ~ side) }}
+                        end
+                        {{- " || ' to ' ||" if side == 'low' }}
+                        {%- endfor %}
                 end
                 || ', ' || {{ dbt_experiments.p_text('p_value_adjusted') }}
                 || case when primary_estimator like '%cuped' then ', adjusted for the pre-period' else '' end || ')'
@@ -246,27 +324,50 @@ select
                 when days_run < min_duration_days then
                     'Day ' || cast(days_run as {{ dbt.type_string() }}) || ' of at least '
                     || cast(min_duration_days as {{ dbt.type_string() }})
+                when crossing is not null then
+                    'Before the plan was complete, ' || crossing || ', but '
+                    || case
+                        when n_undecided > 0 then 'these guardrails are not shown to hold yet: ' || undecided_guardrails
+                        else 'it is open whether by as much as matters'
+                    end
                 when coalesce(n_mature < planned_units, false) then
                     cast(n_mature as {{ dbt.type_string() }}) || ' of ' || cast(planned_units as {{ dbt.type_string() }})
                     || ' planned units have completed their window'
+                    || case
+                        when first_crossed_on is not null then
+                            ', and what crossed the boundary on ' || cast(first_crossed_on as {{ dbt.type_string() }})
+                            || ' has not lasted'
+                        else
+                            coalesce(
+                                ', and the boundary is not crossed (z = '
+                                || {{ dbt_experiments.decimal_text('look_statistic', 2) }} || ', boundary '
+                                || {{ dbt_experiments.decimal_text('look_boundary', 2) }} || ')', ''
+                            )
+                    end
+                when sequential_method is not null and look_statistic is not null then
+                    'The boundary is not crossed (z = ' || {{ dbt_experiments.decimal_text('look_statistic', 2) }}
+                    || coalesce(', boundary ' || {{ dbt_experiments.decimal_text('look_boundary', 2) }}, '') || ')'
                 else 'No unit has completed its window'
             end
             || '; so far, ' || finding || '.'
         when 'do_not_ship' then
-            case
+            coalesce('Decided before the plan was complete: ' || crossing || '. ', '')
+            || case
                 when any_worse = 1 then 'Significantly worse: ' || finding
                 else 'Guardrail violated (' || failed_guardrails || '); ' || finding
             end
             || case when any_worse = 1 and n_violated > 0 then '; guardrails violated: ' || failed_guardrails else '' end
             || '.'
         when 'not_practical' then
-            'Better, but by less than the effect that matters ('
+            coalesce('Decided before the plan was complete: ' || crossing || '. ', '')
+            || 'Better, but by less than the effect that matters ('
             || case effect_scale
                 when 'absolute' then {{ dbt_experiments.number_text('mde') }}
                 else {{ dbt_experiments.percent_text('mde') }}
             end || '): ' || finding || '.'
         when 'ship' then
-            'Significantly better: ' || finding
+            coalesce('Decided before the plan was complete: ' || crossing || '. ', '')
+            || 'Significantly better: ' || finding
             || case
                 when n_guardrails = 1 then '; its guardrail held'
                 when n_guardrails > 1

@@ -9,6 +9,7 @@ select
     segment,
     estimator,
     is_headline,
+    is_unadjusted,
     metric_type,
     n_control,
     n_treatment,
@@ -27,7 +28,11 @@ select
     statistic,
     df,
     p_value,
+    cohens_d,
     variance_reduction,
+    probability_greater,
+    loss_ship,
+    loss_keep,
     status,
     cast(look_date as date) as look_date
 from {{ ref('effect') }}

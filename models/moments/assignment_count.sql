@@ -1,3 +1,4 @@
+-- depends_on: {{ ref('traffic_phase') }}
 -- Units per variant, day of assignment and phase of the traffic allocation. Every n comes from here: facts are sparse, so
 -- they cannot count units.
 {%- set has_changes = dbt_experiments.input_relation('traffic_change') is not none %}

@@ -1,6 +1,7 @@
 -- Cluster-robust second moments at every look: the same names and use as in look_moment (a variance divided by n is the
 -- variance of the mean), but from the residual totals of clusters, with the CR2 weights 1 / (1 - share of the cluster), and
--- with the term from which the Bell-McCaffrey degrees of freedom of a comparison follow. Derivation: docs/statistics.
+-- with the term from which the Bell-McCaffrey degrees of freedom of a comparison follow. The share is that of the arm's
+-- units, for ratios that of its denominator. Derivation: docs/statistics/clusters.md.
 {%- set variables = dbt_experiments.moment_variables() %}
 {%- set pairs = dbt_experiments.moment_pairs() %}
 
@@ -10,12 +11,15 @@ with look as (
         variant.variant_key,
         look.look_date,
         look.is_last_look,
+        plan.metric_type = 'ratio' as is_ratio,
+        last_look.mean_denominator as centre_denominator,
         {%- for v in variables %}
         look.mean_{{ v }} - last_look.mean_{{ v }} as drift_{{ v }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ ref('look_moment') }} as look
     inner join {{ ref('metric_moment') }} as last_look
         on look.plan_key = last_look.plan_key and look.variant_id = last_look.variant_id
+    inner join {{ ref('plan_metric') }} as plan on look.plan_key = plan.plan_key
     inner join {{ ref('variant') }} as variant
         on look.exp_id = variant.exp_id and look.variant_id = variant.variant_id
 ),
@@ -36,6 +40,8 @@ running as (
         cluster.variant_key,
         cluster.cluster_id,
         look.look_date,
+        look.is_ratio,
+        look.centre_denominator,
         {%- for v in variables %}
         look.drift_{{ v }},
         {%- endfor %}
@@ -53,8 +59,17 @@ running as (
             and total.mature_on <= look.look_date
     where look.is_last_look or cluster.n_rows <= {{ var('max_cluster_rows_per_look', 100000) }}
     group by
-        cluster.plan_key, cluster.variant_key, cluster.cluster_id, look.look_date
+        cluster.plan_key, cluster.variant_key, cluster.cluster_id, look.look_date,
+        look.is_ratio, look.centre_denominator
         {%- for v in variables %}, look.drift_{{ v }}{% endfor %}
+),
+
+-- What a cluster weighs in its arm: for a ratio, the sum of its units' denominators.
+weighted as (
+    select
+        *,
+        case when is_ratio then total_denominator + n * centre_denominator else n * 1.0 end as weight
+    from running
 ),
 
 residual as (
@@ -63,11 +78,11 @@ residual as (
         variant_key,
         look_date,
         n,
-        n * 1.0 / sum(n) over (partition by plan_key, variant_key, look_date) as share,
+        weight / nullif(sum(weight) over (partition by plan_key, variant_key, look_date), 0) as share,
         {%- for v in variables %}
         total_{{ v }} - n * drift_{{ v }} as residual_{{ v }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from running
+    from weighted
 ),
 
 summed as (
@@ -77,6 +92,9 @@ summed as (
         look_date,
         count(*) as clusters,
         sum(n) as n,
+        -- Without a weight, with a negative one, or with all of it in one cluster, no correction is defined; totals of
+        -- deviations carry a rounding of their own.
+        min(share) > -1e-12 and max(share) < 1 - 1e-12 as is_defined,
         sum(share * share) as sum_share_squared,
         sum(share * share / nullif(1 - share, 0)) as sum_leverage,
         sum(power(share, 4) / nullif(power(1 - share, 2), 0)) as sum_leverage_squared,
@@ -96,12 +114,11 @@ select
     summed.look_date,
     summed.clusters,
     cast(summed.n as {{ dbt.type_bigint() }}) as n,
-    1 / summed.sum_share_squared as effective_clusters,
-    case when summed.clusters > 1
+    case when summed.is_defined
         then summed.sum_share_squared + power(summed.sum_leverage, 2) - summed.sum_leverage_squared
     end as satterthwaite_trace,
     {%- for a, b in pairs %}
-    case when summed.clusters > 1 then summed.{{ dbt_experiments.moment_name(a, b) }} end
+    case when summed.is_defined then summed.{{ dbt_experiments.moment_name(a, b) }} end
         as {{ dbt_experiments.moment_name(a, b) }}{{ ',' if not loop.last }}
     {%- endfor %}
 from summed

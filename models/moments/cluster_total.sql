@@ -10,7 +10,7 @@ with size as (
         {{ dbt_experiments.mature_on_count('size') }} as mature_on,
         sum(size.n_units) as n
     from {{ ref('cluster_size') }} as size
-    inner join {{ ref('plan_metric') }} as plan on size.exp_id = plan.exp_id
+    inner join {{ ref('plan_metric') }} as plan on size.exp_id = plan.exp_id and size.population = plan.population
     group by plan.plan_key, size.variant_key, size.cluster_id, mature_on, plan.as_of
     having mature_on <= plan.as_of
 ),

@@ -1,5 +1,6 @@
 -- The ledger of the facts: rows in the input against rows that reached a unit, per experiment and kpi. Where they balance,
--- there is nothing to look for; only the others are searched row by row.
+-- there is nothing to look for; only the others are searched row by row. The assigned population holds every unit, so its plans
+-- alone account for the facts.
 
 with counted as (
     select
@@ -19,6 +20,7 @@ reader as (
         part,
         row_number() over (partition by exp_id, kpi_name order by plan_key, part) as choice
     from {{ ref('plan_kpi') }}
+    where population = 'assigned'
 ),
 
 planned_kpi as (

@@ -38,7 +38,8 @@ select
     input.planned_units,
     coalesce(input.min_duration_days, {{ var('min_duration_days', 7) }}) as min_duration_days,
     input.max_duration_days,
-    input.sequential_method,
+    {{ dbt_experiments.sequential_setting('method') }} as sequential_method,
+    {{ dbt_experiments.sequential_setting('parameter') }} as sequential_parameter,
     case
         when lower(input.correction) in ('{{ dbt_experiments.allowed_values().correction | join("', '") }}')
             then lower(input.correction)
@@ -58,6 +59,7 @@ select
         when lower(input.correction) not in ('{{ dbt_experiments.allowed_values().correction | join("', '") }}')
             then 'unknown_correction'
         when input.end_time <= input.start_time then 'ends_before_start'
+        else {{ dbt_experiments.sequential_setting('issue') }}
     end as setting_issue
 from input
 left join arms on input.exp_id = arms.exp_id

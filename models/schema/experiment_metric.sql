@@ -44,6 +44,7 @@ plan as (
         given_role as role,
         mde,
         non_inferiority_margin,
+        benchmark,
         lower(effect_scale) as effect_scale,
         lower(alternative) as alternative,
         lower(estimator) as estimator
@@ -58,6 +59,7 @@ plan as (
         'secondary' as role,
         null as mde,
         null as non_inferiority_margin,
+        null as benchmark,
         'relative' as effect_scale,
         'two_sided' as alternative,
         null as estimator
@@ -74,6 +76,7 @@ plan as (
         'primary' as role,
         null as mde,
         null as non_inferiority_margin,
+        null as benchmark,
         'relative' as effect_scale,
         'two_sided' as alternative,
         null as estimator
@@ -95,6 +98,7 @@ select
     plan.role,
     plan.mde,
     plan.non_inferiority_margin,
+    plan.benchmark,
     plan.effect_scale,
     plan.alternative,
     plan.estimator,

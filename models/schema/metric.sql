@@ -29,7 +29,12 @@ completed as (
         denominator_kpi,
         coalesce(
             lower(aggregation),
-            case when lower(metric_type) in ('proportion', 'retention') then 'any' else 'sum' end
+            case
+                when lower(metric_type) in ('proportion', 'retention') then 'any'
+                -- Without an aggregation, a quantile is one of the single facts.
+                when lower(metric_type) = 'quantile' then 'each'
+                else 'sum'
+            end
         ) as aggregation,
         window_start_day,
         window_end_day,

@@ -1,10 +1,12 @@
--- What the facts are joined to: one row per kpi that a planned metric reads, as its numerator or denominator.
+-- What the facts are joined to: one row per kpi that a planned metric reads, as its numerator or denominator, in each
+-- population.
 
 with plan as (
     select
-        plan.plan_key,
+        plan.plan_key * population.key_sign as plan_key,
         plan.exp_id,
-        experiment.exp_key,
+        population.exp_key,
+        population.population,
         metric.numerator_kpi,
         metric.denominator_kpi,
         metric.aggregation,
@@ -15,6 +17,7 @@ with plan as (
     from {{ ref('experiment_metric') }} as plan
     inner join {{ ref('metric') }} as metric on plan.metric_id = metric.metric_id
     inner join {{ ref('experiment') }} as experiment on plan.exp_id = experiment.exp_id
+    inner join {{ ref('experiment_population') }} as population on plan.exp_id = population.exp_id
     where plan.issue is null
 ),
 
@@ -28,12 +31,14 @@ select
     parts.plan_key,
     parts.exp_id,
     parts.exp_key,
+    parts.population,
     parts.kpi_name,
     cast(dense_rank() over (order by parts.kpi_name) as integer) as kpi_key,
     cast(parts.part as integer) as part,
     parts.aggregation,
     case
         when parts.aggregation in ('max', 'min', 'last') then 'extreme'
+        when parts.aggregation = 'each' then 'single'
         when parts.denominator_kpi is not null then 'ratio'
         else 'plain'
     end as shape,

@@ -1,5 +1,6 @@
 {{ config(materialized='view') }}
--- The computable part of the plan with its metric definitions beside it: what the unit and moment models join to.
+-- The computable part of the plan with its metric definitions beside it, once per population: what the unit and moment models
+-- join to.
 
 with event_kpi as (
     select distinct kpi_name
@@ -8,8 +9,11 @@ with event_kpi as (
 )
 
 select
-    plan.plan_key,
+    plan.plan_key * population.key_sign as plan_key,
+    plan.plan_key as assigned_plan_key,
     plan.exp_id,
+    population.exp_key,
+    population.population,
     plan.metric_id,
     metric.metric_type,
     metric.aggregation,
@@ -31,6 +35,7 @@ select
     case when metric.threshold <= 0 then 1.0 else 0.0 end as value_without_facts,
     clock.as_of
 from {{ ref('experiment_metric') }} as plan
+inner join {{ ref('experiment_population') }} as population on plan.exp_id = population.exp_id
 inner join {{ ref('metric') }} as metric on plan.metric_id = metric.metric_id
 cross join {{ ref('analysis_date') }} as clock
 where plan.issue is null

@@ -1,5 +1,5 @@
--- The thresholds of capped metrics, pooled over all variants of an experiment so that a cap cannot make an effect. Taken
--- from the mature units: `percentile` counts the units without outcome as zeros, `percentile_nonzero` leaves zeros out.
+-- The thresholds of capped metrics, pooled over all variants of a population so that a cap cannot make an effect. Taken
+-- from its mature units: `percentile` counts the units without outcome as zeros, `percentile_nonzero` leaves zeros out.
 -- A metric whose values are all 0 or 1 is never capped.
 
 with capped as (
@@ -12,8 +12,8 @@ mature_units as (
         capped.plan_key,
         count(*) as n_units
     from capped
-    inner join {{ ref('assignment') }} as unit on capped.exp_id = unit.exp_id
-    where {{ dbt_experiments.mature_on('unit.assigned_at', 'capped', 'capped.as_of') }} <= capped.as_of
+    inner join {{ ref('population_unit') }} as unit on capped.exp_key = unit.exp_key
+    where {{ dbt_experiments.mature_on('unit.anchored_at', 'capped', 'capped.as_of') }} <= capped.as_of
     group by capped.plan_key
 ),
 

@@ -5,6 +5,7 @@
 select
     unit_value.exp_id,
     unit_value.metric_id,
+    unit_value.population,
     unit_value.unit_id,
     unit_value.plan_key,
     unit_value.unit_key,

@@ -28,6 +28,7 @@ with total as (
 select
     plan.exp_id,
     plan.metric_id,
+    plan.population,
     unit.unit_id,
     plan.plan_key,
     unit.unit_key,
@@ -36,12 +37,12 @@ select
     unit.cluster_id,
     unit.stratum,
     unit.assigned_at,
-    {{ dbt_experiments.mature_on('unit.assigned_at', 'plan', 'plan.as_of') }} as mature_on,
+    {{ dbt_experiments.mature_on('unit.anchored_at', 'plan', 'plan.as_of') }} as mature_on,
     {{ dbt_experiments.unit_outcome('total.numerator') }} as numerator,
     case when plan.has_denominator then total.denominator end as denominator,
     case when plan.covariate_days > 0 then {{ dbt_experiments.unit_outcome('total.covariate') }} end as covariate,
     case when plan.covariate_days > 0 and plan.has_denominator then total.covariate_denominator end
         as covariate_denominator
 from total
-inner join {{ ref('assignment') }} as unit on total.unit_key = unit.unit_key
+inner join {{ ref('population_unit') }} as unit on total.unit_key = unit.unit_key
 inner join {{ ref('plan_metric') }} as plan on total.plan_key = plan.plan_key

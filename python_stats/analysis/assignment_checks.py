@@ -16,48 +16,51 @@ FEW_EXPECTED = 5.0
 
 
 def check_allocation(counts: pd.DataFrame, *, prior_units: float = 100.0) -> pd.DataFrame:
-    """Test every experiment's allocation for a sample ratio mismatch, for one look at it and for daily looks.
+    """Test every experiment's allocation for a sample ratio mismatch, among the assigned and among the exposed.
 
     Parameters
     ----------
     counts : DataFrame
-        One row per experiment, variant, day and phase: ``exp_id, variant_id, assigned_on, phase, n, traffic_share``.
-        Each experiment has every variant in each of its days.
+        One row per experiment, population, variant, day and phase: ``exp_id, population, variant_id, assigned_on,
+        phase, n, traffic_share``. Each population has every variant in each of its days.
     prior_units : float, default 100
         Concentration of the sequential test's prior around the plan, in units.
 
     Returns
     -------
     DataFrame
-        One row per experiment and check (``srm``, ``srm_sequential``): ``exp_id, check_name, statistic, df, p_value,
-        deviation`` (largest relative deviation from the expected count) and ``note`` (``empty_arm``,
-        ``unplanned_arm`` or missing). The sequential statistic is the log Bayes factor.
+        One row per experiment and check (``srm`` and ``srm_sequential`` of the assigned, ``exposure_balance`` of the
+        exposed where there are any): ``exp_id, check_name, statistic, df, p_value, deviation`` (largest relative
+        deviation from the expected count) and ``note`` (``empty_arm``, ``unplanned_arm`` or missing). The sequential
+        statistic is the log Bayes factor.
 
     References
     ----------
     See `allocation.srm_over_phases`, `allocation.exact_multinomial` and `allocation.sequential_srm`.
     """
-    if counts.empty:
-        return pd.DataFrame(columns=["exp_id", "check_name", "statistic", "df", "p_value", "deviation", "note"])
+    assigned, exposed = (counts[counts["population"] == name] for name in ("assigned", "exposed"))
+    columns = ["exp_id", "check_name", "statistic", "df", "p_value", "deviation", "note"]
+    parts = [pd.DataFrame(columns=columns)]
+    if not assigned.empty:
+        fixed = _one_look(assigned).assign(check_name="srm")
+        parts = [fixed, fixed.assign(check_name="srm_sequential", df=np.nan, **_every_day(assigned, prior_units))]
+    if not exposed.empty:
+        parts.append(_one_look(exposed).assign(check_name="exposure_balance"))
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def _one_look(counts: pd.DataFrame) -> pd.DataFrame:
+    """Test the counts of all days together: one row per experiment, in sorted order."""
     experiment, exp_ids = pd.factorize(counts["exp_id"], sort=True)
     arm = _position(counts, ["exp_id"], "variant_id")
     phase = counts["phase"].to_numpy(dtype=int)
-    look = _position(counts.assign(look=counts["assigned_on"].astype(str) + " " + counts["phase"].astype(str)),
-                     ["exp_id"], "look")  # fmt: skip
     n, share = (counts[c].to_numpy(dtype=np.float64) for c in ("n", "traffic_share"))
-
     by_phase = np.full((len(exp_ids), phase.max() + 1, arm.max() + 1), np.nan)
     phase_share = by_phase.copy()
     phase_share[experiment, phase, arm] = share
     by_phase[experiment, phase, arm] = 0
     np.add.at(by_phase, (experiment, phase, arm), n)
     fixed = srm_over_phases(by_phase, phase_share)
-
-    by_look = np.full((len(exp_ids), look.max() + 1, arm.max() + 1), np.nan)
-    look_share = by_look.copy()
-    by_look[experiment, look, arm] = n
-    look_share[experiment, look, arm] = share
-    sequential = sequential_srm(by_look, look_share, concentration=prior_units)
 
     total = np.nansum(by_phase, axis=1)
     one_phase = np.isfinite(phase_share[:, :, 0]).sum(axis=1) == 1
@@ -69,28 +72,32 @@ def check_allocation(counts: pd.DataFrame, *, prior_units: float = 100.0) -> pd.
         first_share = np.where(np.isfinite(phase_share), phase_share, -np.inf).max(axis=1)
         arms = np.where(np.isfinite(first_share), total, np.nan)[few]
         p_value[few] = exact_multinomial(arms, np.where(np.isfinite(first_share), first_share, np.nan)[few]).p_value
+    return pd.DataFrame(
+        {
+            "exp_id": exp_ids,
+            "statistic": fixed.statistic,
+            "df": fixed.df,
+            "p_value": p_value,
+            "deviation": fixed.max_relative_deviation,
+            "note": np.where(fixed.is_unplanned, "unplanned_arm", np.where(fixed.has_empty_arm, "empty_arm", None)),
+        }
+    )
 
+
+def _every_day(counts: pd.DataFrame, prior_units: float) -> dict[str, NDArray[np.float64]]:
+    """Test the counts day by day: statistic and p-value at the last day, one element per experiment in sorted order."""
+    experiment, exp_ids = pd.factorize(counts["exp_id"], sort=True)
+    arm = _position(counts, ["exp_id"], "variant_id")
+    look = _position(counts.assign(look=counts["assigned_on"].astype(str) + " " + counts["phase"].astype(str)),
+                     ["exp_id"], "look")  # fmt: skip
+    by_look = np.full((len(exp_ids), look.max() + 1, arm.max() + 1), np.nan)
+    look_share = by_look.copy()
+    by_look[experiment, look, arm] = counts["n"].to_numpy(dtype=np.float64)
+    look_share[experiment, look, arm] = counts["traffic_share"].to_numpy(dtype=np.float64)
+    sequential = sequential_srm(by_look, look_share, concentration=prior_units)
     last = np.isfinite(sequential.p_value).sum(axis=-1) - 1
     at_last = (np.arange(len(exp_ids)), np.maximum(last, 0))
-    note = np.where(fixed.is_unplanned, "unplanned_arm", np.where(fixed.has_empty_arm, "empty_arm", None))
-    rows = {"exp_id": exp_ids, "deviation": fixed.max_relative_deviation, "note": note}
-    return pd.concat(
-        [
-            pd.DataFrame(
-                {**rows, "check_name": "srm", "statistic": fixed.statistic, "df": fixed.df, "p_value": p_value}
-            ),
-            pd.DataFrame(
-                {
-                    **rows,
-                    "check_name": "srm_sequential",
-                    "statistic": sequential.log_bayes_factor[at_last],
-                    "df": np.nan,
-                    "p_value": sequential.p_value[at_last],
-                }
-            ),
-        ],
-        ignore_index=True,
-    )
+    return {"statistic": sequential.log_bayes_factor[at_last], "p_value": sequential.p_value[at_last]}
 
 
 def check_balance(comparisons: pd.DataFrame) -> pd.DataFrame:

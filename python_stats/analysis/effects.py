@@ -2,23 +2,90 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 
+from python_stats.analysis.bayesian_readings import bayesian_readings
+from python_stats.analysis.benchmark_estimates import benchmark_estimates
+from python_stats.analysis.bucket_estimates import bucket_estimates
+from python_stats.analysis.cluster_estimates import cluster_estimates
+from python_stats.analysis.compliance_estimates import compliance_estimates
+from python_stats.analysis.difference_estimates import difference_estimates
+from python_stats.analysis.estimate_rows import KEYS
 from python_stats.analysis.families import correct_families
 from python_stats.analysis.headline import mark_headline
 from python_stats.analysis.moment_estimates import moment_estimates
+from python_stats.analysis.omnibus_tests import omnibus_p_value
+from python_stats.analysis.quantile_estimates import quantile_estimates
+from python_stats.analysis.rank_estimates import rank_estimates
+from python_stats.analysis.rate_estimates import rate_estimates
+from python_stats.analysis.regression_estimates import regression_estimates
+from python_stats.analysis.robust_estimates import geometric_estimates, trimmed_estimates
 from python_stats.analysis.statuses import status_before
+from python_stats.analysis.stratified_estimates import stratified_estimates
 
-PLAN = ["exp_id", "metric_id", "variant_id", "population", "role", "alpha", "correction"]
+PLAN = ["role", "alpha", "alternative", "correction"]
+COMPARISON = ["exp_id", "metric_id", "variant_id", "population", "dimension", "segment"]
+
+# What the monitoring of a headline adds to its row.
+MONITORED = [
+    "sequential_method", "information_fraction", "sequential_p_value", "sequential_ci_low", "sequential_ci_high",
+    "sequential_boundary", "first_crossed_on", "always_valid_p_value", "always_valid_ci_low", "always_valid_ci_high",
+]  # fmt: skip
 
 
-class Evidence(NamedTuple):
-    """What moments cannot say: the moment tables of the estimators that need more, each empty where no plan asks."""
+@dataclass(frozen=True)
+class Evidence:
+    """What the moments of a comparison cannot say: one frame per moment model, empty where no plan asks for it.
+
+    Attributes
+    ----------
+    covariate_moments, stratum_moments, cluster_totals, order_statistics, shares_below, unit_buckets, rank_sums, \
+    trimmed_moments, log_moments, exposure_moments : DataFrame
+        The models ``covariate_moment``, ``stratum_moment``, ``cluster_arm_total``, ``order_statistic``,
+        ``share_below``, ``unit_bucket``, ``rank_sum``, ``trimmed_moment``, ``log_moment`` and ``exposure_moment``.
+    """
+
+    covariate_moments: pd.DataFrame = field(default_factory=pd.DataFrame)
+    stratum_moments: pd.DataFrame = field(default_factory=pd.DataFrame)
+    cluster_totals: pd.DataFrame = field(default_factory=pd.DataFrame)
+    order_statistics: pd.DataFrame | None = None
+    shares_below: pd.DataFrame | None = None
+    unit_buckets: pd.DataFrame = field(default_factory=pd.DataFrame)
+    rank_sums: pd.DataFrame = field(default_factory=pd.DataFrame)
+    trimmed_moments: pd.DataFrame = field(default_factory=pd.DataFrame)
+    log_moments: pd.DataFrame = field(default_factory=pd.DataFrame)
+    exposure_moments: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def all_estimates(comparisons: pd.DataFrame, evidence: Evidence, *, min_units: int = 2) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Settings:
+    """The project's settings of the estimates; docs/configuration.md explains each.
+
+    Attributes
+    ----------
+    min_units : int
+        An arm with fewer mature units has a status instead of a test.
+    exact_below : float
+        Expected events below which rates are compared exactly.
+    lift_method : str
+        Interval of the lift, of `python_stats.lift.LIFT_METHODS`.
+    prior_lift_sd : float or None
+        Spread of the prior of the lift in the Bayesian reading; None is flat.
+    corrections : mapping of str to str
+        Correction of each role, for experiments that do not name one.
+    """
+
+    min_units: int = 2
+    exact_below: float = 10.0
+    lift_method: str = "log_delta"
+    prior_lift_sd: float | None = None
+    corrections: Mapping[str, str] = field(default_factory=dict)
+
+
+def all_estimates(comparisons: pd.DataFrame, evidence: Evidence, settings: Settings = Settings()) -> pd.DataFrame:
     """Estimate every comparison by every estimator that applies to it, and mark the headline.
 
     Parameters
@@ -27,38 +94,73 @@ def all_estimates(comparisons: pd.DataFrame, evidence: Evidence, *, min_units: i
         One row per planned metric and treatment, with the columns of the model ``look_comparison``.
     evidence : Evidence
         The other moment tables.
-    min_units : int, default 2
-        An arm with fewer mature units has a status instead of a test.
+    settings : Settings
+        Thresholds and choices.
 
     Returns
     -------
     DataFrame
         One row per comparison and estimator, exactly one of each comparison with ``is_headline``.
     """
-    possible = comparisons[status_before(comparisons, min_units) == ""].reset_index(drop=True)
-    parts = [moment_estimates(comparisons, min_units=min_units)]
-    del possible
-    return mark_headline(pd.concat(parts, ignore_index=True), comparisons)
+    possible = comparisons[status_before(comparisons, settings.min_units) == ""].reset_index(drop=True)
+    lift = {"lift_method": settings.lift_method}
+    parts = [
+        moment_estimates(comparisons, min_units=settings.min_units, **lift),
+        quantile_estimates(
+            comparisons, evidence.order_statistics, evidence.shares_below, min_units=settings.min_units, **lift
+        ),
+        rate_estimates(possible, exact_below=settings.exact_below),
+        benchmark_estimates(possible, exact_below=settings.exact_below),
+        difference_estimates(possible, **lift),
+    ]
+    for estimate, moments, options in (
+        (regression_estimates, evidence.covariate_moments, lift),
+        (stratified_estimates, evidence.stratum_moments, lift),
+        (cluster_estimates, evidence.cluster_totals, lift),
+        (bucket_estimates, evidence.unit_buckets, {}),
+        (rank_estimates, evidence.rank_sums, {}),
+        (trimmed_estimates, evidence.trimmed_moments, {}),
+        (geometric_estimates, evidence.log_moments, {}),
+        (compliance_estimates, evidence.exposure_moments, {}),
+    ):
+        if len(moments):
+            parts.append(estimate(possible, moments, **options))
+    estimates = mark_headline(_stacked(parts), comparisons)
+    headlines = estimates[estimates["is_headline"]]
+    readings = bayesian_readings(possible, headlines, prior_lift_sd=settings.prior_lift_sd)
+    estimates.loc[estimates["is_headline"], "omnibus_p_value"] = omnibus_p_value(headlines)
+    return _stacked([estimates, readings])
 
 
 def effects(
-    comparisons: pd.DataFrame, evidence: Evidence, corrections: dict[str, str], *, min_units: int = 2
+    comparisons: pd.DataFrame, evidence: Evidence, looks: pd.DataFrame, settings: Settings = Settings()
 ) -> pd.DataFrame:
-    """Estimate every comparison and correct the headlines for the number of tests in their family.
+    """Estimate every comparison, add what its monitoring says, and correct the headlines family by family.
 
     Parameters
     ----------
-    comparisons, evidence, min_units
+    comparisons, evidence, settings
         As in `all_estimates`.
-    corrections : dict of str to str
-        Correction of each role, for experiments that do not name one.
+    looks : DataFrame
+        The monitored headline at every look: the model ``look``.
 
     Returns
     -------
     DataFrame
         The columns of `python_stats.analysis.typed_frame.EFFECT_COLUMNS`.
     """
-    estimates = all_estimates(comparisons, evidence, min_units=min_units)
-    estimates = estimates.merge(comparisons[PLAN], on=PLAN[:4], how="left")
-    estimates["correction"] = estimates["correction"].fillna(estimates["role"].map(corrections)).fillna("none")
+    estimates = all_estimates(comparisons, evidence, settings)
+    # Monitoring follows the estimate from moments; a headline of another estimator was not monitored.
+    last = looks[looks["is_headline"]].reindex(columns=[*KEYS, "estimator", *MONITORED])
+    last = last.assign(is_headline=True)
+    estimates = estimates.merge(last, on=[*KEYS, "estimator", "is_headline"], how="left")
+    estimates = estimates.merge(comparisons[COMPARISON + PLAN], on=COMPARISON, how="left")
+    by_role = estimates["role"].map(dict(settings.corrections))
+    estimates["correction"] = estimates["correction"].fillna(by_role).fillna("none")
     return correct_families(estimates)
+
+
+def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Stack the frames that have rows; pandas would let an empty one decide types."""
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else parts[0]

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from python_stats.adjustment import Adjusted, cuped, cuped_ratio, linearised
 from python_stats.analysis.estimate_rows import estimate_rows
+from python_stats.analysis.quantile_estimates import is_quantile
 from python_stats.analysis.statuses import status_before
 from python_stats.clusters import bell_mccaffrey_df
-from python_stats.lift import log_delta_lift
+from python_stats.lift import lift_interval
+from python_stats.means import cohen_d
 from python_stats.moments import Moments
 from python_stats.proportions import two_proportion_z
 from python_stats.ratios import ratio_difference
@@ -35,10 +37,11 @@ class _Estimate(NamedTuple):
     mean_control: FloatArray
     se_control: FloatArray
     cov_effect_control: FloatArray
+    control_variance: FloatArray
     available: BoolArray
 
 
-def moment_estimates(comparisons: pd.DataFrame, *, min_units: int = 2) -> pd.DataFrame:
+def moment_estimates(comparisons: pd.DataFrame, *, min_units: int = 2, lift_method: str = "log_delta") -> pd.DataFrame:
     """Estimate the effect of every comparison from its moments, raw and adjusted by the pre-period.
 
     Rates are compared by the pooled two-proportion z test (interval unpooled), means by Welch's t test, ratios of sums
@@ -53,18 +56,21 @@ def moment_estimates(comparisons: pd.DataFrame, *, min_units: int = 2) -> pd.Dat
         ``var_*``, ``cov_*`` and ``cluster_*`` of both arms.
     min_units : int, default 2
         An arm with fewer mature units has a status instead of a test.
+    lift_method : {"log_delta", "fieller"}
+        As ``method`` of `python_stats.lift.lift_interval`.
 
     Returns
     -------
     DataFrame
         One row per comparison and estimator, as `estimate_rows` lays them out: the unadjusted one always
-        (``is_unadjusted``), the adjusted one where there is a covariate to use, with ``variance_reduction``.
+        (``is_unadjusted``), the adjusted one where there is a covariate to use, with ``variance_reduction``. A
+        quantile is no function of moments: such a comparison has no row here.
 
     References
     ----------
     See the modules of the estimators: `proportions`, `means`, `ratios`, `adjustment`, `clusters`, `lift`.
     """
-    table = comparisons.reset_index(drop=True)
+    table = comparisons[~is_quantile(comparisons)].reset_index(drop=True)
     status = status_before(table, min_units)
     clustered = table["is_clustered"].to_numpy(dtype=bool)
     is_ratio = (table["metric_type"] == "ratio").to_numpy()
@@ -73,12 +79,12 @@ def moment_estimates(comparisons: pd.DataFrame, *, min_units: int = 2) -> pd.Dat
     blank = Comparison(*(np.full(rows, np.nan) for _ in Comparison._fields))
     unadjusted = _Estimate(
         np.where(clustered, "cluster", np.where(is_ratio, "ratio", "difference")),
-        blank, *(np.full(rows, np.nan) for _ in range(3)), np.ones(rows, dtype=bool),
+        blank, *(np.full(rows, np.nan) for _ in range(4)), np.ones(rows, dtype=bool),
     )  # fmt: skip
     adjusted = _Estimate(
         np.where(clustered, "cluster_cuped", np.where(is_ratio, "ratio_cuped", "cuped")),
         Comparison(*(np.full(rows, np.nan) for _ in Comparison._fields)),
-        *(np.full(rows, np.nan) for _ in range(3)), np.zeros(rows, dtype=bool),
+        *(np.full(rows, np.nan) for _ in range(4)), np.zeros(rows, dtype=bool),
     )  # fmt: skip
     for ratio in (False, True):
         picked = np.flatnonzero((is_ratio == ratio) & (status == ""))
@@ -89,8 +95,8 @@ def moment_estimates(comparisons: pd.DataFrame, *, min_units: int = 2) -> pd.Dat
     with np.errstate(all="ignore"):
         reduction = 1 - (adjusted.comparison.se / unadjusted.comparison.se) ** 2
     parts = [
-        _rows(table, unadjusted, status, np.zeros(rows), is_unadjusted=True),
-        _rows(table, adjusted, status, reduction, is_unadjusted=False)[adjusted.available],
+        _rows(table, unadjusted, status, np.zeros(rows), lift_method, is_unadjusted=True),
+        _rows(table, adjusted, status, reduction, lift_method, is_unadjusted=False)[adjusted.available],
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -107,6 +113,7 @@ def _estimate(
     se_control, cov_effect = result.se_control, result.cov_effect_control
     headline, se_adjusted_control, cov_adjusted = result.comparison, se_control, cov_effect
     available = result.is_adjusted
+    own_variance = _control_variance(control, ratio, result.theta)
 
     clustered = table["is_clustered"].to_numpy(dtype=bool)
     if clustered.any():
@@ -118,17 +125,20 @@ def _estimate(
         se_control = np.where(clustered, robust[2], se_control)
         se_adjusted_control = np.where(clustered, robust[2], se_adjusted_control)
         cov_adjusted = np.where(clustered, robust[3], cov_adjusted)
+        robust_control = _moments(table, "control", "cluster_", use)
+        own_variance = np.where(clustered, _control_variance(robust_control, ratio, result.theta), own_variance)
 
     values = (
-        (unadjusted, raw, se_control, -(se_control**2), np.ones(len(table), dtype=bool)),
-        (adjusted, headline, se_adjusted_control, cov_adjusted, available),
+        (unadjusted, raw, se_control, -(se_control**2), se_control**2, np.ones(len(table), dtype=bool)),
+        (adjusted, headline, se_adjusted_control, cov_adjusted, own_variance, available),
     )
-    for target, comparison, se, cov, usable in values:
+    for target, comparison, se, cov, variance, usable in values:
         for field, value in zip(target.comparison, comparison, strict=True):
             field[picked] = value
         target.mean_control[picked] = result.mean_control
         target.se_control[picked] = se
         target.cov_effect_control[picked] = cov
+        target.control_variance[picked] = variance
         target.available[picked] = usable
 
 
@@ -146,6 +156,15 @@ def _moments(table: pd.DataFrame, arm: str, prefix: str, use: list[int]) -> Mome
     either = covariates[:, None] | covariates[None, :]
     cov[:, either] = np.nan_to_num(cov[:, either])
     return Moments(table[f"n_{arm}"].to_numpy(dtype=np.float64), mean, cov)
+
+
+def _control_variance(control: Moments, ratio: bool, theta: FloatArray) -> FloatArray:
+    """Variance of the control's adjusted value: its part of the variance of every effect measured against it."""
+    arm = linearised(control, ((0, 1), (2, 3))) if ratio else control
+    slope = np.nan_to_num(theta)
+    with np.errstate(all="ignore"):
+        pre, both = (np.nan_to_num(arm.cov[:, i, 1]) for i in (1, 0))
+        return np.maximum(arm.cov[:, 0, 0] + slope**2 * pre - 2 * slope * both, 0) / arm.n
 
 
 def _unadjusted(
@@ -212,16 +231,29 @@ def _rows(
     estimate: _Estimate,
     status: NDArray[np.object_],
     variance_reduction: FloatArray,
+    lift_method: str,
     *,
     is_unadjusted: bool,
 ) -> pd.DataFrame:
     """One estimator as rows of the result."""
     c = estimate.comparison
-    lift = log_delta_lift(
+    lift = lift_interval(
         c.effect, c.se, estimate.mean_control, estimate.se_control, cov_effect_control=estimate.cov_effect_control,
         df=c.df, alpha=table["alpha"].to_numpy(dtype=float), alternative=table["alternative"].to_numpy(dtype=str),
+        method=lift_method,
     )  # fmt: skip
     return estimate_rows(
         table, estimate.name, c, status=status, lift=lift, is_unadjusted=is_unadjusted,
         variance_reduction=np.where(np.isfinite(c.p_value), variance_reduction, np.nan),
+        control_variance=estimate.control_variance, cohens_d=np.where(np.isfinite(c.p_value), _cohens_d(table), np.nan),
     )  # fmt: skip
+
+
+def _cohens_d(table: pd.DataFrame) -> FloatArray:
+    """Return the raw difference in standard deviations of a unit; missing for ratios, which no single unit has."""
+    columns = [
+        table[f"{name}_{arm}"].to_numpy(dtype=np.float64)
+        for arm in ("control", "treatment")
+        for name in ("mean_numerator", "var_numerator", "n")
+    ]
+    return np.where(table["metric_type"] == "ratio", np.nan, cohen_d(*columns))

@@ -7,8 +7,8 @@ with expected as (
     from {{ ref('experiment') }} as experiment
     cross join (
         {%- for check_name in [
-            'configuration', 'srm', 'srm_sequential', 'srm_segment', 'balance', 'multiple_variants', 'missing_outcomes',
-            'few_clusters', 'assignment_rate', 'late_data', 'freshness', 'design_change', 'underpowered', 'ramp'
+            'configuration', 'srm', 'srm_sequential', 'srm_segment', 'exposure_balance', 'balance', 'multiple_variants',
+            'missing_outcomes', 'few_clusters', 'assignment_rate', 'late_data', 'freshness', 'design_change', 'underpowered', 'ramp'
         ] %}
         select '{{ check_name }}' as check_name
         {{ 'union all' if not loop.last }}

@@ -1,4 +1,5 @@
--- The last look of the daily chart is the result: two ways to the same number, and readers will compare them.
+-- The last look of the daily chart is the same estimator's estimate at `as_of`: two ways to the same number, and readers will
+-- compare them. Where the headline is an estimator that is not followed from look to look, the chart shows what moments say.
 
 with last_look as (
     select
@@ -13,11 +14,12 @@ select
     results.exp_id,
     results.metric_id,
     results.variant_id,
-    results.status,
+    last_look.estimator,
+    estimate.status,
     last_look.status as status_of_last_look,
-    results.n_control,
+    estimate.n_control,
     last_look.n_control as n_control_of_last_look,
-    results.effect,
+    estimate.effect,
     last_look.effect as effect_of_last_look
 from {{ ref('experiment_results') }} as results
 left join last_look
@@ -29,12 +31,26 @@ left join last_look
         and results.dimension = last_look.dimension
         and results.segment = last_look.segment
         and last_look.place = 1
+left join {{ ref('metric_estimate') }} as estimate
+    on
+        last_look.exp_id = estimate.exp_id
+        and last_look.metric_id = estimate.metric_id
+        and last_look.variant_id = estimate.variant_id
+        and last_look.population = estimate.population
+        and last_look.dimension = estimate.dimension
+        and last_look.segment = estimate.segment
+        and last_look.estimator = estimate.estimator
 where
     last_look.exp_id is null
-    or results.status <> last_look.status
-    or results.estimator <> last_look.estimator
-    or results.n_control <> last_look.n_control
-    or results.n_treatment <> last_look.n_treatment
-    {%- for column in ['effect', 'effect_se', 'effect_ci_low', 'effect_ci_high', 'lift', 'p_value'] %}
-    or results.{{ column }} is distinct from last_look.{{ column }}
-    {%- endfor %}
+    or (last_look.status <> 'estimator_unavailable' and estimate.exp_id is null)
+    or (
+        last_look.status <> 'estimator_unavailable'
+        and (
+            estimate.status <> last_look.status
+            or estimate.n_control <> last_look.n_control
+            or estimate.n_treatment <> last_look.n_treatment
+            {%- for column in ['effect', 'effect_se', 'effect_ci_low', 'effect_ci_high', 'lift', 'p_value'] %}
+            or estimate.{{ column }} is distinct from last_look.{{ column }}
+            {%- endfor %}
+        )
+    )

@@ -212,6 +212,7 @@ def test_cells_without_rows_are_nan_and_no_rows_at_all_are_no_cells():
     assert np.isnan(m.cr2[1:]).all()
     nothing = cluster_moments([], [], [])
     assert nothing.cr0.shape == (0, 1, 1)
+    assert cluster_moments([], [], [], covariates=[], covariate_denominators=[]).cr0.shape == (0, 2, 2)
     assert cluster_mean_moments([], [], [], cells=2).clusters.tolist() == [0, 0]
 
 

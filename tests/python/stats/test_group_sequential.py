@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import multivariate_normal
 
 from python_stats.group_sequential import UnknownDesignError, classical_boundaries, spending_boundaries
-from python_stats.recursive_integration import crossing_probability
+from python_stats.recursive_integration import COARSE, crossing_probability
 from python_stats.spending import UnknownSpendingError, alpha_spending
 from python_stats.wald import AlphaError
 
@@ -192,6 +193,69 @@ def test_thousands_of_schedules_take_seconds():
     # About 0.25 s of processor time; a loop over schedules takes a hundred times as long.
     assert time.process_time() - start < 5.0
     assert np.isfinite(z).all()
+
+
+# Two time scales ------------------------------------------------------------------------------------------------------
+
+
+def normal_crossings(information, boundary):
+    """First crossings of the upper boundary, by scipy's multivariate normal distribution function."""
+    information, boundary = np.asarray(information), np.asarray(boundary)
+    ratio = information[:, None] / information
+    stayed = [1.0]
+    for looks in range(1, information.size + 1):
+        cov = np.sqrt(np.minimum(ratio, 1.0 / ratio))[:looks, :looks]
+        stayed.append(multivariate_normal(cov=cov, abseps=1e-9, maxpts=10**7).cdf(boundary[:looks]))
+    return -np.diff(stayed)
+
+
+@pytest.mark.parametrize(("spending", "parameter"), FAMILIES)
+def test_alpha_is_spent_by_one_clock_and_looks_are_correlated_by_another(spending, parameter):
+    time_, information = np.array([0.3, 0.65, 1.0]), np.array([410.0, 560.0, 600.0])
+    got = spending_boundaries(information, spending_time=time_, spending=spending, parameter=parameter)
+    spent = alpha_spending(time_, alpha=0.025, spending=spending, parameter=parameter)
+    np.testing.assert_allclose(normal_crossings(information, got.z_boundary), np.diff(spent, prepend=0), atol=2e-6)
+    np.testing.assert_allclose(got.cumulative_alpha, 2 * spent, rtol=1e-12)
+    np.testing.assert_array_equal(got.information_fraction, time_)
+
+
+def test_the_scale_of_the_information_does_not_matter():
+    time_, information = np.array([0.2, 0.5, 0.9, 1.3]), np.array([0.3, 0.4, 0.8, 0.9])
+    one = spending_boundaries(information, spending_time=time_)
+    other = spending_boundaries(information * 1e7, spending_time=time_)
+    np.testing.assert_allclose(other.z_boundary, one.z_boundary, rtol=1e-12)
+    np.testing.assert_array_equal(one.over_planned, [False, False, False, True])
+    same = spending_boundaries(time_, spending_time=time_)
+    np.testing.assert_array_equal(same.z_boundary, spending_boundaries(time_).z_boundary)
+
+
+def test_slow_information_lowers_the_boundary():
+    # Looks that are more alike than their spending says waste less of what is spent.
+    time_ = np.array([0.25, 0.5, 0.75, 1.0])
+    slow = spending_boundaries(1.0 + time_, spending_time=time_, spending="pocock").z_boundary
+    plain = spending_boundaries(time_, spending="pocock").z_boundary
+    assert slow[0] == pytest.approx(plain[0])
+    assert np.all(slow[1:] < plain[1:])
+
+
+def test_new_information_without_new_spending_has_no_boundary():
+    got = spending_boundaries([1.0, 2.0, 3.0, 4.0], spending_time=[0.3, 0.3, 0.2, 1.0])
+    assert np.isnan(got.z_boundary[1:3]).all()
+    without = spending_boundaries([1.0, 4.0], spending_time=[0.3, 1.0])
+    np.testing.assert_allclose(got.z_boundary[[0, 3]], without.z_boundary, rtol=1e-9)
+    lacking = spending_boundaries([1.0, 2.0, 4.0], spending_time=[0.3, np.nan, 1.0])
+    np.testing.assert_allclose(lacking.z_boundary[[0, 2]], without.z_boundary, rtol=1e-9)
+    assert np.isnan(lacking.z_boundary[1])
+
+
+def test_coarse_boundaries_have_four_digits():
+    rng = np.random.default_rng(3)
+    t = np.cumsum(rng.gamma(1.0, 1.0, (50, 14)), axis=1)
+    t /= t[:, -1:]
+    for alpha in (0.05, 1e-6, 0.8):
+        fine = spending_boundaries(t, alpha=alpha)
+        coarse = spending_boundaries(t, alpha=alpha, resolution=COARSE)
+        np.testing.assert_allclose(coarse.z_boundary, fine.z_boundary, atol=5e-4)
 
 
 # Traps and edges ------------------------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_stats.lift import fieller_lift, linear_delta_lift, log_delta_lift
+from python_stats.lift import fieller_lift, lift_interval, linear_delta_lift, log_delta_lift
 from python_stats.proportions import two_proportion_z
-from python_stats.wald import ALTERNATIVES
+from python_stats.wald import ALTERNATIVES, wald
 
 LIFTS = [linear_delta_lift, log_delta_lift, fieller_lift]
 Z = 1.959963984540054
@@ -230,3 +230,28 @@ def test_wrong_arguments_are_refused():
             function(1, 1, 1, 1, alternative="both")
         with pytest.raises(ValueError, match="alpha"):
             function(1, 1, 1, 1, alpha=2)
+
+
+def test_the_interval_near_a_zero_base_is_fiellers_and_the_log_scale_elsewhere():
+    effect, se, mean, se_mean = np.array([0.5, 0.5, 0.5, -20.0]), 0.2, np.array([10.0, 0.6, 0.1, 10.0]), 0.14
+    found = lift_interval(effect, se, mean, se_mean)
+    assert found.method.tolist() == ["log_delta", "fieller", "fieller_exclusive", "fieller"]
+    log, fieller = log_delta_lift(effect, se, mean, se_mean), fieller_lift(effect, se, mean, se_mean)
+    assert found.ci_low[0] == log.ci_low[0] and found.ci_high[1] == fieller.ci_high[1]
+    assert found.ci_low[2] == -np.inf and found.ci_high[2] == np.inf
+
+
+def test_fieller_never_disagrees_with_the_test_of_the_effect():
+    rng = np.random.default_rng(9)
+    effect, mean = rng.normal(0, 0.6, 2000), rng.normal(3, 1, 2000)
+    test = wald(effect, 0.3, 12.0)
+    lift = lift_interval(effect, 0.3, mean, 0.2, df=12.0, method="fieller")
+    excludes_zero = (lift.ci_low > 0) | (lift.ci_high < 0)
+    bounded = lift.method == "fieller"
+    assert bounded.mean() > 0.9 and 0.1 < excludes_zero.mean() < 0.9
+    np.testing.assert_array_equal(excludes_zero[bounded], (test.p_value < 0.05)[bounded])
+
+
+def test_an_unknown_lift_method_is_refused():
+    with pytest.raises(ValueError, match="log_delta, fieller"):
+        lift_interval(1.0, 0.1, 10.0, 0.1, method="katz")

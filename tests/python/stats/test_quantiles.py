@@ -10,19 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from python_stats.quantiles import (
-    QuantileArgumentError,
-    clustered_quantile_difference,
-    clustered_quantile_interval,
-    order_statistic_window,
-    quantile_difference,
-    quantile_interval,
-    quantile_standard_error,
-    sample_quantile,
-)
+from python_stats.order_statistics import QuantileArgumentError, order_statistic_window
+from python_stats.quantiles import quantile_difference, quantile_interval
 
 PROBS = (0.5, 0.9, 0.99)
-METHODS = {1: "inverted_cdf", 2: "averaged_inverted_cdf", 6: "weibull", 7: "linear", 8: "median_unbiased"}
 
 
 def window(x, q, width=12.0):
@@ -43,92 +34,10 @@ def sample(seed, size=300):
     return np.random.default_rng(seed).lognormal(size=size)
 
 
-# ---- the window
-
-
-@pytest.mark.parametrize("n", [1, 2, 10, 59, 1000, 10**6, 10**9])
-@pytest.mark.parametrize("q", [0.001, 0.01, 0.5, 0.9, 0.999])
-def test_window_leaves_less_than_1e_7_of_the_rank_outside_and_costs_about_12_deviations(n, q):
-    ranks = order_statistic_window(n, q)
-    first, last = int(ranks.first_rank), int(ranks.last_rank)
-    assert 1 <= first <= last <= n
-    outside = (binom.cdf(first - 1, n + 1, q) if first > 1 else 0.0) + (binom.sf(last, n + 1, q) if last < n else 0.0)
-    assert outside < 1e-7
-    assert last - first + 1 <= 12.0 * math.sqrt(n * q * (1 - q) + 1.0) + 4.0
-
-
-def test_window_is_the_same_seen_from_the_other_end():
-    low, high = order_statistic_window(5000, 0.1), order_statistic_window(5000, 0.9)
-    assert int(low.first_rank) == 5001 - int(high.last_rank)
-    assert int(low.last_rank) == 5001 - int(high.first_rank)
-
-
-def test_window_of_an_empty_or_missing_cell_is_empty():
-    ranks = order_statistic_window([0, np.nan, 10], 0.5)
-    np.testing.assert_array_equal(ranks.last_rank - ranks.first_rank + 1, [0, 0, 10])
-
-
-def test_window_widens_with_the_design_effect():
-    plain, clustered = order_statistic_window(10**6, 0.9), order_statistic_window(10**6, 0.9, design_effect=9.0)
-    ratio = (clustered.last_rank - clustered.first_rank) / (plain.last_rank - plain.first_rank)
-    assert ratio == pytest.approx(3.0, rel=0.01)
-
-
-# ---- definitions
-
-
 def star(case):
     data = case.table("cases/star_k.csv")
     keep = data["mathk"] != ""
     return {arm: data["mathk"][keep & (data["stark"] == arm)].astype(float) for arm in ("small", "regular")}
-
-
-def test_definitions_match_r(oracle_case):
-    case = oracle_case("quantile_definitions")
-    arms = star(case)
-    for arm, x in arms.items():
-        case.check(f"n_{arm}", x.size)
-    epil = case.table("cases/epil_subject.csv")["y"]
-    for definition in METHODS:
-        for arm, x in arms.items():
-            got = [sample_quantile(*(w := window(x, q))[:1], q, *w[1:], definition=definition) for q in PROBS]
-            case.check(f"{arm}_type{definition}", got)
-        got = [sample_quantile(*(w := window(epil, q))[:1], q, *w[1:], definition=definition) for q in PROBS]
-        case.check(f"epil_y_type{definition}_p50_p90_p99", got)
-
-
-@pytest.mark.parametrize("definition", METHODS)
-@pytest.mark.parametrize("n", [1, 2, 3, 7, 20, 59, 100, 1000])
-def test_definitions_match_numpy_at_every_hundredth(definition, n):
-    x = sample(n, n)
-    probabilities = np.arange(1, 100) / 100
-    n_, first, values = stack(*(window(x, q) for q in probabilities))
-    got = sample_quantile(n_, probabilities, first, values, definition=definition)
-    # numpy decides "is n q a whole number" without tolerance; exact fractions decide here.
-    whole = (np.arange(1, 100) * n) % 100 == 0
-    want = np.quantile(x, probabilities, method=METHODS[definition])
-    plain = ~whole if definition in (1, 2) else np.ones(99, bool)
-    np.testing.assert_allclose(got[plain], want[plain], rtol=1e-12)
-    if definition in (1, 2):
-        rank = (np.arange(1, 100) * n // 100)[whole]
-        ordered = np.append(np.sort(x), np.nan)
-        exact = ordered[rank - 1] if definition == 1 else (ordered[rank - 1] + ordered[rank]) / 2
-        np.testing.assert_allclose(got[whole], exact, rtol=1e-12)
-
-
-def test_trap_same_name_different_quantile_p99_of_59_values():
-    # MASS::epil totals by subject end in 143, 302. R 4.2.2: 302 by type 1 (quantile_disc), 209.78 by 7 (quantile_cont).
-    x = np.concatenate([np.zeros(57), [143.0, 302.0]])
-    n, first, values = window(x, 0.99)
-    assert float(sample_quantile(n, 0.99, first, values, definition=1)) == 302.0
-    assert float(sample_quantile(n, 0.99, first, values, definition=7)) == pytest.approx(209.78)
-
-
-def test_a_value_that_is_not_in_the_window_is_not_invented():
-    x = np.arange(1.0, 101.0)
-    assert np.isnan(sample_quantile(100, 0.5, 60, x[59:80]))
-    assert float(sample_quantile(100, 0.5, 50, x[49:51])) == 50.5
-    assert float(sample_quantile(100, 0.5, 50, x[49:50], definition=1)) == 50.0
 
 
 # ---- interval of one quantile
@@ -180,21 +89,6 @@ def test_trap_bounds_that_collapse_on_ties_are_refused():
     assert got.estimate == 1.0
     assert got.undefined
     assert np.isnan([got.ci_low, got.ci_high, got.se]).all()
-
-
-def test_spacing_error_of_equally_spaced_values_is_the_closed_form():
-    n, q = 10_000, np.array([0.1, 0.5, 0.9])
-    grid = np.arange(1.0, n + 1.0)
-    cells = stack(*(window(grid, p) for p in q))
-    np.testing.assert_allclose(quantile_standard_error(cells[0], q, *cells[1:]), np.sqrt(n * q * (1 - q)), rtol=1e-12)
-
-
-def test_spacing_error_approaches_the_asymptotic_one():
-    x = np.random.default_rng(5).exponential(size=200_000)
-    for q in (0.5, 0.9):
-        n, first, values = window(x, q)
-        asymptotic = math.sqrt(q * (1 - q) / n) / (1 - q)
-        assert float(quantile_standard_error(n, q, first, values)) == pytest.approx(asymptotic, rel=0.05)
 
 
 # ---- difference of quantiles
@@ -457,99 +351,3 @@ def test_false_positives_stay_below_alpha():
     assert not got.undefined.any()
     assert (got.p_value < 0.05).mean() < 0.05 + 4 * math.sqrt(0.05 * 0.95 / 600)
     assert (got.p_value < 0.5).mean() > 0.3
-
-
-# ---- events clustered in units
-
-
-def test_clustered_interval_with_independent_events_is_the_normal_approximation_of_the_exact_ranks():
-    n, q = 100_000, 0.9
-    x = np.arange(1.0, n + 1.0)
-    w = window(x, q)
-    exact = quantile_interval(n, q, *w[1:])
-    outer = clustered_quantile_interval(n, q, q * (1 - q) / n, *w[1:])
-    assert abs(float(exact.rank_low - outer.rank_low)) <= 2
-    assert abs(float(exact.rank_high - outer.rank_high)) <= 2
-    assert float(outer.coverage) == pytest.approx(float(exact.coverage), abs=2e-3)
-    assert float(outer.se) == float(exact.se)
-
-
-def test_outer_ranks_are_rounded_outwards_alike_at_both_ends():
-    x = np.arange(1.0, 1001.0)
-    for q in (0.1, 0.5, 0.75):
-        got = clustered_quantile_interval(1000, q, 2e-4, 1, x)
-        half = 1.959963984540054 * 1000 * math.sqrt(2e-4)
-        assert float(got.rank_low) == math.floor(1000 * q - half)
-        assert float(got.rank_high) == math.ceil(1000 * q + half) + 1
-        mirrored = clustered_quantile_interval(1000, 1 - q, 2e-4, 1, -x[::-1])
-        assert float(mirrored.rank_low) == 1001 - float(got.rank_high)
-        assert float(mirrored.ci_low) == -float(got.ci_high)
-
-
-def clustered_events(rng, units, shift=0.0):
-    """Latencies of users who each have their own level; the sizes depend on the level."""
-    level = rng.normal(size=units)
-    sizes = 1 + rng.poisson(np.exp(1.0 + 0.3 * level))
-    user = np.repeat(np.arange(units), sizes)
-    return shift + level[user] + 0.5 * rng.normal(size=user.size), user
-
-
-def variance_of_share(x, user, q):
-    """Delta-method variance of the share of events below the quantile, from totals per user."""
-    below = (x <= np.quantile(x, q)).astype(float)
-    size, total = np.bincount(user).astype(float), np.bincount(user, below)
-    residual = total - below.mean() * size
-    return size.size * residual.var(ddof=1) / x.size**2
-
-
-def test_trap_clustered_events_analysed_as_rows():
-    rng = np.random.default_rng(31)
-    count = 250
-    arms = [[clustered_events(rng, 150) for _ in range(count)] for _ in range(2)]
-    q = 0.8
-    cells, variances = [], []
-    for arm in arms:
-        rows = []
-        for x, _ in arm:
-            x = np.sort(x)
-            rows.append((x.size, 1, x))
-        cells.append(stack(*rows))
-        variances.append(np.array([variance_of_share(x, user, q) for x, user in arm]))
-    (n_c, f_c, v_c), (n_t, f_t, v_t) = cells
-    good = clustered_quantile_difference(n_c, variances[0], f_c, v_c, n_t, variances[1], f_t, v_t, q)
-    flat = [q * (1 - q) / n for n in (n_c, n_t)]
-    bad = clustered_quantile_difference(n_c, flat[0], f_c, v_c, n_t, flat[1], f_t, v_t, q)
-    rejected, naive = (good.p_value < 0.05).mean(), (bad.p_value < 0.05).mean()
-    assert rejected < 0.05 + 4 * math.sqrt(0.05 * 0.95 / count)
-    assert naive > 0.15
-
-
-def test_clustered_difference_in_closed_form_and_swapped():
-    grid = np.arange(1.0, 1001.0)
-    arms = [(1000, 1e-3, 1, grid), (1000, 4e-3, 1, grid + 200.0)]
-    got = clustered_quantile_difference(*arms[0], *arms[1], 0.5)
-    # Unit spacing: the standard error of each arm is n times that of the share.
-    assert float(got.se) == pytest.approx(1000 * math.sqrt(5e-3))
-    assert float(got.effect) == 200.0
-    assert float(got.lift) == pytest.approx(200 / 500.5)
-    assert float(got.ci_high) == pytest.approx(200 + 1.959964 * float(got.se), rel=1e-6)
-    back = clustered_quantile_difference(*arms[1], *arms[0], 0.5)
-    assert float(back.ci_low) == pytest.approx(-float(got.ci_high))
-    assert float(back.p_value) == pytest.approx(float(got.p_value))
-
-
-def test_trap_clustered_limits_outside_the_window_or_tied_are_refused():
-    x = np.arange(1.0, 10_001.0)
-    n, first, values = window(x, 0.5)
-    variance = 25.0 * 0.25 / n
-    assert clustered_quantile_interval(n, 0.5, variance, first, values).undefined
-    ranks = order_statistic_window(n, 0.5, design_effect=25.0)
-    values = x[int(ranks.first_rank) - 1 : int(ranks.last_rank)]
-    assert not clustered_quantile_interval(n, 0.5, variance, ranks.first_rank, values).undefined
-    tied = clustered_quantile_interval(n, 0.5, variance, ranks.first_rank, np.full(values.size, 3.0))
-    assert tied.undefined
-    assert np.isnan([tied.ci_low, tied.ci_high, tied.se]).all()
-    for missing in (0.0, -1.0, np.nan):
-        got = clustered_quantile_interval(n, 0.5, missing, ranks.first_rank, values)
-        assert got.undefined
-        assert np.isnan([got.ci_low, got.se, got.coverage]).all()

@@ -251,8 +251,143 @@ def test_no_rows_are_no_comparisons():
         ({"max_exact": 0}, "max_exact"),
         ({"alternative": "up"}, "alternative"),
         ({"stratum": [1, 2]}, "stratum must have one row per cluster"),
+        ({"alpha": 1.0}, "alpha"),
+        ({"covariate": SIZE}, "a covariate needs"),
     ],
 )
 def test_wrong_arguments_are_refused_in_words(arguments, message):
     with pytest.raises(ValueError, match=message):
         randomization_test(ONE, TREATED, SIZE, TOTAL, **arguments)
+
+
+def tau_rejected(tau: float, rows: tuple, alpha: float, **options) -> bool:
+    """Test a constant effect as its definition says: take it from the treated clusters, and re-draw."""
+    comparison, treated, size, numerator, *rest = rows
+    base = rest[0] if rest and rest[0] is not None else size
+    shifted = numerator - tau * base * treated
+    got = randomization_test(comparison, treated, size, shifted, *rest, **options)
+    return bool(got.p_value[0] <= alpha)
+
+
+@pytest.mark.parametrize("alternative", ["two_sided", "greater", "less"])
+@pytest.mark.parametrize("draws", [None, 499], ids=["exact", "drawn"])
+@pytest.mark.parametrize("shape", ["per unit", "ratio with covariate", "stratified"])
+def test_the_interval_holds_the_effects_that_are_not_rejected(alternative: str, draws: int | None, shape: str):
+    rng = np.random.default_rng(77)
+    treated = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 0])
+    size = rng.integers(3, 60, 12).astype(float)
+    base = size * rng.uniform(0.5, 2.0, 12) if shape == "ratio with covariate" else None
+    pre = size * rng.normal(size=12)
+    total = (size if base is None else base) * rng.normal(1.0, 0.3, 12) + 0.4 * pre
+    stratum = np.arange(12) % 2 if shape == "stratified" else None
+    options = {"statistic": "weighted", "alternative": alternative}
+    if shape == "ratio with covariate":
+        options |= {"covariate": pre, "covariate_denominator": size * rng.uniform(1, 2, 12), "theta": 0.37}
+    if draws is not None:
+        options |= {"draws": draws, "max_exact": 1, "seed": 3}
+    rows = (np.zeros(12, dtype=int), treated, size, total, base, stratum)
+    alpha = 0.1
+    got = randomization_test(*rows, alpha=alpha, **options)
+    assert got.is_exact[0] == (draws is None)
+    for limit, inwards in ((got.ci_low[0], 1.0), (got.ci_high[0], -1.0)):
+        if np.isfinite(limit):
+            assert not tau_rejected(limit + 1e-6 * inwards, rows, alpha, **options)
+            assert tau_rejected(limit - 1e-6 * inwards, rows, alpha, **options)
+    assert np.isfinite(got.ci_low[0]) == (alternative != "less")
+    assert np.isfinite(got.ci_high[0]) == (alternative != "greater")
+    assert (got.ci_low[0] <= 0.0 <= got.ci_high[0]) == (got.p_value[0] > alpha)
+
+
+def test_too_few_assignments_to_reject_leave_the_interval_open():
+    got = randomization_test([0] * 6, [0, 0, 0, 1, 1, 1], size=[10] * 6, numerator=[1, 2, 3, 4, 6, 9])
+    assert got.p_value[0] == 0.1
+    assert (got.ci_low[0], got.ci_high[0]) == (-np.inf, np.inf)
+    wider = randomization_test([0] * 6, [0, 0, 0, 1, 1, 1], [10] * 6, [1, 2, 3, 4, 6, 9], alpha=[0.1])
+    assert 0.0 < wider.ci_low[0] < wider.effect[0] < wider.ci_high[0]
+
+
+def test_intervals_have_the_level_of_their_own_comparison():
+    rng = np.random.default_rng(3)
+    rows = many(rng, [9, 9, 9, 14])
+    levels = [0.05, 0.1, 0.3, 0.1]
+    together = randomization_test(*rows, statistic="weighted", alpha=levels, draws=199, max_exact=200)
+    for k, level in enumerate(levels):
+        own = rows[0] == k
+        alone = randomization_test(
+            rows[0][own] * 0, *(column[own] for column in rows[1:]),
+            statistic="weighted", alpha=level, draws=199, max_exact=200,
+        )  # fmt: skip
+        assert together.ci_low[k] == pytest.approx(alone.ci_low[0], rel=1e-12)
+        assert together.ci_high[k] == pytest.approx(alone.ci_high[0], rel=1e-12)
+
+
+def test_the_covariate_is_that_of_adjusted_totals_where_its_denominator_is_the_size():
+    rng = np.random.default_rng(8)
+    comparison, treated, size, total = many(rng, [9, 11])
+    pre = size * rng.normal(size=size.size)
+    theta = np.array([0.7, -0.2])
+    adjusted = randomization_test(comparison, treated, size, total - theta[comparison] * pre, statistic="weighted")
+    got = randomization_test(comparison, treated, size, total, statistic="weighted", covariate=pre, theta=theta)
+    for a, b in zip(got, adjusted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10)
+
+
+def test_a_covariate_ratio_is_re_assigned_with_its_clusters():
+    rng = np.random.default_rng(9)
+    arm = np.array([1, 0, 0, 1, 0, 1, 0])
+    size = rng.integers(3, 30, 7).astype(float)
+    base, pre, pre_base = (size * rng.uniform(1, 2, 7) for _ in range(3))
+    total = base * rng.normal(size=7)
+
+    def adjusted(chosen: np.ndarray) -> float:
+        same = np.zeros(7)
+        gaps = [by_hand("weighted", chosen, below, above, same) for above, below in ((total, base), (pre, pre_base))]
+        return gaps[0] - 1.3 * gaps[1]
+
+    drawn = [adjusted(np.isin(np.arange(7), c).astype(int)) for c in combinations(range(7), 3)]
+    got = randomization_test(
+        np.zeros(7, dtype=int), arm, size, total, base,
+        statistic="weighted", covariate=pre, covariate_denominator=pre_base, theta=1.3,
+    )  # fmt: skip
+    assert got.effect[0] == pytest.approx(adjusted(arm), rel=1e-12)
+    assert got.p_value[0] == pytest.approx(np.mean(np.abs(drawn) >= abs(adjusted(arm)) - 1e-12), rel=1e-14)
+
+
+def test_an_unusable_covariate_is_missing_and_an_unused_one_is_not():
+    rows = (np.zeros(6, dtype=int), [0, 0, 0, 1, 1, 1], [10] * 6, [1, 2, 3, 4, 6, 9])
+    plain = randomization_test(*rows, statistic="weighted")
+    broken = [np.nan, 0, 0, 1, 1, 1]
+    assert randomization_test(*rows, statistic="weighted", covariate=broken).p_value == plain.p_value
+    assert randomization_test(*rows, statistic="weighted", covariate=[5] * 6, theta=2.0).p_value == plain.p_value
+    got = randomization_test(*rows, statistic="weighted", covariate=broken, theta=1.0)
+    assert np.isnan([got.effect[0], got.p_value[0], got.ci_low[0], got.ci_high[0]]).all()
+
+
+@pytest.mark.parametrize("statistic", ["mean", "weighted"])
+def test_whatever_assignment_was_drawn_the_level_holds_exactly(statistic: str):
+    """Of all assignments of the same clusters, no more than a share p has a p-value of at most p."""
+    rng = np.random.default_rng(17)
+    size = np.array([400.0, 3, 8, 20, 5, 90, 11])
+    base, total, pre = (size * rng.lognormal(0, 1, 7) for _ in range(3))
+    drawn = [np.isin(np.arange(7), chosen) for chosen in combinations(range(7), 3)]
+    more = {"covariate": np.tile(pre, 35), "theta": 0.4} if statistic == "weighted" else {}
+    got = randomization_test(
+        np.repeat(np.arange(35), 7), np.concatenate(drawn), *(np.tile(column, 35) for column in (size, total, base)),
+        statistic=statistic, **more,
+    )  # fmt: skip
+    for level in np.unique(got.p_value):
+        assert np.mean(got.p_value <= level) <= level + 1e-12
+    assert got.p_value.min() < 0.06
+
+
+def test_monte_carlo_errors_of_comparisons_that_share_draws_are_their_own():
+    """The same data under many seeds: p-values vary as independent draws do, around the exact one."""
+    rng = np.random.default_rng(18)
+    treated, size = np.arange(12) % 2, rng.integers(5, 40, 12).astype(float)
+    total = size * (rng.normal(size=12) + 0.5 * treated)
+    exact = randomization_test(np.zeros(12, dtype=int), treated, size, total).p_value[0]
+    repeats = [np.tile(column, 400) for column in (treated, size, total)]
+    got = randomization_test(np.repeat(np.arange(400), 12), *repeats, draws=199, max_exact=1, seed=np.arange(400))
+    sd = np.sqrt(exact * (1 - exact) / 200)
+    assert got.p_value.mean() == pytest.approx((1 + 199 * exact) / 200, abs=4 * sd / 20)
+    assert 0.8 * sd < got.p_value.std() < 1.2 * sd

@@ -262,3 +262,50 @@ def test_no_rows_are_no_comparisons():
 def test_wrong_arguments_are_refused_in_words(arguments, message):
     with pytest.raises(ValueError, match=message):
         wild_cluster_bootstrap(ONE, TREATED, SIZE, TOTAL, **arguments)
+
+
+@pytest.mark.parametrize("alternative", ["two_sided", "greater", "less"])
+@pytest.mark.parametrize("impose_null", [True, False])
+@pytest.mark.parametrize("weights", ["rademacher", "webb"])
+def test_the_interval_holds_the_effects_that_are_not_rejected(alternative: str, impose_null: bool, weights: str):
+    rng = np.random.default_rng(70)
+    treated = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1])
+    size = rng.integers(3, 60, 11).astype(float)
+    base = size * rng.uniform(0.5, 2.0, 11)
+    total = base * rng.normal(1.0, 0.3, 11)
+    options = {"alternative": alternative, "impose_null": impose_null, "weights": weights, "draws": 2100}
+    rows = (np.zeros(11, dtype=int), treated, size)
+    got = wild_cluster_bootstrap(*rows, total, base, alpha=0.1, **options)
+
+    def p_of(tau: float) -> float:
+        moved = total - tau * base * treated
+        return wild_cluster_bootstrap(*rows, moved, base, alpha=None, **options).p_value[0]
+
+    for limit, inwards in ((got.ci_low[0], 1.0), (got.ci_high[0], -1.0)):
+        if np.isfinite(limit):
+            assert p_of(limit + 1e-6 * inwards) > 0.1
+            assert p_of(limit - 1e-6 * inwards) <= 0.1
+    assert np.isfinite(got.ci_low[0]) == (alternative != "less")
+    assert np.isfinite(got.ci_high[0]) == (alternative != "greater")
+
+
+def test_no_effect_is_rejected_where_signs_are_too_few():
+    got = wild_cluster_bootstrap([0] * 4, [0, 0, 1, 1], [10] * 4, [1, 2, 5, 9])
+    assert got.p_value[0] == 0.125
+    assert (got.ci_low[0], got.ci_high[0]) == (-np.inf, np.inf)
+
+
+def test_intervals_have_the_level_of_their_own_comparison():
+    rng = np.random.default_rng(3)
+    comparison = np.repeat([0, 1, 2], [9, 9, 20])
+    treated = np.arange(38) % 2
+    size = rng.integers(2, 40, 38).astype(float)
+    total = size * rng.normal(size=38)
+    levels = [0.05, 0.2, 0.1]
+    together = wild_cluster_bootstrap(comparison, treated, size, total, alpha=levels, draws=999)
+    for k, level in enumerate(levels):
+        own = comparison == k
+        alone = wild_cluster_bootstrap(comparison[own] * 0, treated[own], size[own], total[own], alpha=level, draws=999)
+        assert together.ci_low[k] == pytest.approx(alone.ci_low[0], rel=1e-9)
+        assert together.ci_high[k] == pytest.approx(alone.ci_high[0], rel=1e-9)
+    assert np.isnan(wild_cluster_bootstrap(comparison, treated, size, total, alpha=None, draws=99).ci_low).all()

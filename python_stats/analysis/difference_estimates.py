@@ -1,0 +1,120 @@
+"""Differences in differences: the arms' changes from the pre-period to the window, from moments alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from python_stats.adjustment import linearised
+from python_stats.analysis.estimate_rows import KEYS, estimate_rows
+from python_stats.analysis.status_after import status_after
+from python_stats.causal import difference_in_differences
+from python_stats.clusters import bell_mccaffrey_df
+from python_stats.lift import lift_interval
+from python_stats.moments import Moments, linear_combination
+from python_stats.wald import Comparison, wald
+
+FloatArray = NDArray[np.float64]
+
+ESTIMATOR = "difference_in_differences"
+
+VARIABLES = ("numerator", "denominator", "covariate", "covariate_denominator")
+
+
+def difference_estimates(comparisons: pd.DataFrame, *, lift_method: str = "log_delta") -> pd.DataFrame:
+    """Estimate the planned comparisons by the difference of the arms' changes since the pre-period.
+
+    The pre-period's total is multiplied by ``period_ratio`` (days of the window per day of the pre-period), so that
+    equal rates per day are no change; of ratios, the ratio now and in the pre-period are compared as they are. The test
+    is Welch's on the units' changes; clusters have their robust variance and Bell-McCaffrey degrees of freedom.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        Comparisons that can be made, with the columns of the model ``look_comparison``, among them ``period_ratio``
+        (missing where the two periods cannot be compared).
+    lift_method : {"log_delta", "fieller"}
+        As ``method`` of `python_stats.lift.lift_interval`.
+
+    Returns
+    -------
+    DataFrame
+        One row per comparison whose plan asks for ``difference_in_differences`` and that has a pre-period in which
+        something happened, as `estimate_rows` lays them out, with ``variance_reduction`` (negative where the raw
+        comparison is more precise).
+
+    References
+    ----------
+    Angrist, J. D. and Pischke, J.-S. (2009). Mostly harmless econometrics, section 5.2. Princeton University Press.
+    """
+    asked = (comparisons["estimator"] == ESTIMATOR).to_numpy(dtype=bool)
+    spread = comparisons[["var_covariate_control", "var_covariate_treatment"]].to_numpy(dtype=np.float64)
+    has_past = (np.nan_to_num(spread) > 0).any(axis=1) & comparisons["period_ratio"].notna().to_numpy()
+    table = comparisons[asked & has_past]
+    is_ratio = (table["metric_type"] == "ratio").to_numpy()
+    parts = [
+        _estimates(table[picked].reset_index(drop=True), ratio, lift_method)
+        for ratio, picked in ((False, ~is_ratio), (True, is_ratio))
+        if picked.any()
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else table[KEYS]
+
+
+def _estimates(table: pd.DataFrame, ratio: bool, lift_method: str) -> pd.DataFrame:
+    plan = {"alpha": table["alpha"].to_numpy(dtype=float), "alternative": table["alternative"].to_numpy(dtype=str)}
+    arms = [_now_and_before(table, arm, "", ratio) for arm in ("control", "treatment")]
+    comparison = difference_in_differences(
+        *(
+            part
+            for arm in arms
+            for part in (arm.mean[:, 1], arm.mean[:, 0], arm.var[:, 1], arm.var[:, 0], arm.cov[:, 0, 1], arm.n)
+        ),
+        **plan,
+    )
+    own = [arm.var[:, 0] / arm.n for arm in arms]
+    cov_effect = -(arms[0].var[:, 0] - arms[0].cov[:, 0, 1]) / arms[0].n
+
+    clustered = table["is_clustered"].to_numpy(dtype=bool)
+    if clustered.any():
+        robust = [_now_and_before(table, arm, "cluster_", ratio) for arm in ("control", "treatment")]
+        df = bell_mccaffrey_df(
+            robust[0].n, table["satterthwaite_trace_control"].to_numpy(dtype=np.float64),
+            robust[1].n, table["satterthwaite_trace_treatment"].to_numpy(dtype=np.float64),
+        )  # fmt: skip
+        se = np.sqrt(sum(linear_combination(arm, [1.0, -1.0]).var[:, 0] / arm.n for arm in robust))
+        # Units without spread in their changes have clusters without it, but for rounding.
+        se = np.where(np.isfinite(comparison.p_value), se, np.nan)
+        by_cluster = wald(comparison.effect, se, df, **plan)
+        comparison = Comparison(*(np.where(clustered, c, u) for c, u in zip(by_cluster, comparison, strict=True)))
+        own = [np.where(clustered, r.var[:, 0] / r.n, u) for r, u in zip(robust, own, strict=True)]
+        cov_robust = -(robust[0].var[:, 0] - robust[0].cov[:, 0, 1]) / robust[0].n
+        cov_effect = np.where(clustered, cov_robust, cov_effect)
+
+    lift = lift_interval(
+        comparison.effect, comparison.se, arms[0].mean[:, 0], np.sqrt(own[0]), cov_effect_control=cov_effect,
+        df=comparison.df, method=lift_method, **plan,
+    )  # fmt: skip
+    with np.errstate(all="ignore"):
+        reduction = 1 - comparison.se**2 / (own[0] + own[1])
+    return estimate_rows(
+        table, ESTIMATOR, comparison, status=status_after(table, comparison), lift=lift, is_unadjusted=False,
+        variance_reduction=np.where(np.isfinite(comparison.p_value), reduction, np.nan),
+    )  # fmt: skip
+
+
+def _now_and_before(table: pd.DataFrame, arm: str, prefix: str, ratio: bool) -> Moments:
+    """Moments of the metric in the window and of what the pre-period leads one to expect there."""
+    use = VARIABLES if ratio else ("numerator", "covariate")
+    mean, cov = np.empty((len(table), len(use))), np.empty((len(table), len(use), len(use)))
+    for i, a in enumerate(use):
+        mean[:, i] = table[f"mean_{a}_{arm}"].to_numpy(dtype=np.float64)
+        for j, b in enumerate(use[i:], start=i):
+            name = f"var_{a}" if a == b else f"cov_{a}_{b}"
+            cov[:, i, j] = cov[:, j, i] = table[f"{prefix}{name}_{arm}"].to_numpy(dtype=np.float64)
+    moments = Moments(table[f"n_{arm}"].to_numpy(dtype=np.float64), mean, cov)
+    if ratio:
+        return linearised(moments, [(0, 1), (2, 3)])
+    scale = np.zeros((len(table), 2, 2))
+    scale[:, 0, 0], scale[:, 1, 1] = 1.0, table["period_ratio"].to_numpy(dtype=np.float64)
+    return linear_combination(moments, scale)

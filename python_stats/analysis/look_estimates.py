@@ -1,0 +1,40 @@
+"""The headline of every comparison at every look, from what moments and counts can say."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from python_stats.analysis.headline import mark_headline
+from python_stats.analysis.moment_estimates import moment_estimates
+from python_stats.analysis.rate_estimates import rate_estimates
+from python_stats.analysis.statuses import status_before
+
+
+def look_estimates(
+    comparisons: pd.DataFrame, *, min_units: int = 2, exact_below: float = 10.0, lift_method: str = "log_delta"
+) -> pd.DataFrame:
+    """Estimate every comparison at every look and keep the headline.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        One row per planned metric, treatment and look, with the columns of the model ``look_comparison``.
+    min_units, exact_below, lift_method
+        As in `python_stats.analysis.moment_estimates.moment_estimates` and
+        `python_stats.analysis.rate_estimates.rate_estimates`.
+
+    Returns
+    -------
+    DataFrame
+        One row per comparison and look. A plan that asks for an estimator that needs more than moments has the status
+        ``estimator_unavailable`` at every look.
+    """
+    possible = comparisons[status_before(comparisons, min_units) == ""].reset_index(drop=True)
+    parts = [
+        moment_estimates(comparisons, min_units=min_units, lift_method=lift_method),
+        rate_estimates(possible, exact_below=exact_below),
+    ]
+    # pandas would let a frame without rows decide types.
+    filled = [part for part in parts if len(part)] or parts[:1]
+    estimates = mark_headline(pd.concat(filled, ignore_index=True), comparisons)
+    return estimates[estimates["is_headline"]].reset_index(drop=True)

@@ -1,0 +1,62 @@
+"""Mann-Whitney tests for the plans that ask for them, from rank sums."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from python_stats.analysis.estimate_rows import estimate_rows
+from python_stats.ranks import brunner_munzel, mann_whitney
+from python_stats.wald import Comparison
+
+
+def rank_estimates(comparisons: pd.DataFrame, rank_sum: pd.DataFrame) -> pd.DataFrame:
+    """Compare the units of each treatment with those of its control by their ranks.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        Rows of the model ``comparison`` that can be made at all.
+    rank_sum : DataFrame
+        Rows of the model ``rank_sum``: ``plan_key, variant_id, n_control, n_treatment, rank_sum_treatment, tie_term,
+        var_placement_control, var_placement_treatment``.
+
+    Returns
+    -------
+    DataFrame
+        One row ``mann_whitney`` per comparison with rank sums. The test is Mann and Whitney's, with ties corrected
+        for (exact for up to 30 untied units an arm). The effect is the probability of superiority minus one half, 0
+        where neither arm tends to be larger; its standard error and interval are Brunner and Munzel's, from the
+        placements. The values of the arms are their raw means, there is no lift. Status ``zero_variance`` where all
+        units are tied.
+    """
+    columns = ["rank_sum_treatment", "tie_term", "var_placement_control", "var_placement_treatment"]
+    if comparisons.empty or rank_sum.empty:
+        return pd.DataFrame()
+    table = comparisons[comparisons["estimator"] == "mann_whitney"].merge(
+        rank_sum[["plan_key", "variant_id", *columns]], on=["plan_key", "variant_id"]
+    )
+    if table.empty:
+        return pd.DataFrame()
+    ranks, ties, spread_control, spread_treatment = (table[c].to_numpy(dtype=np.float64) for c in columns)
+    sizes = [table[f"n_{arm}"].to_numpy(dtype=np.float64) for arm in ("control", "treatment")]
+    alternative = table["alternative"].to_numpy(dtype=str)
+    test = mann_whitney(ranks, *sizes, ties, alternative=alternative)
+    placed = brunner_munzel(
+        test.superiority, spread_control, sizes[0], spread_treatment, sizes[1],
+        alpha=table["alpha"].to_numpy(dtype=np.float64), alternative=alternative,
+    )  # fmt: skip
+    tested = np.isfinite(test.p_value)
+    se, low, high = (np.where(tested & np.isfinite(placed.ci_low), x, np.nan)
+                     for x in (placed.se, placed.ci_low - 0.5, placed.ci_high - 0.5))  # fmt: skip
+    comparison = Comparison(
+        effect=test.superiority - 0.5,
+        se=se,
+        statistic=test.statistic,
+        df=np.full(len(table), np.nan),
+        p_value=test.p_value,
+        ci_low=low,
+        ci_high=high,
+    )
+    status = np.where(tested, "ok", "zero_variance")
+    return estimate_rows(table, "mann_whitney", comparison, status=status, is_unadjusted=False)

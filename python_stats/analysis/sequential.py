@@ -1,0 +1,300 @@
+"""What may be read off every look: boundaries, sequential p-values and intervals of the headline estimates."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from python_stats.always_valid import AlwaysValid, asymptotic_cs, asymptotic_cs_rho, msprt
+from python_stats.analysis.estimate_rows import KEYS
+from python_stats.normal_scale import t_of_z, z_of_t
+from python_stats.repeated_looks import repeated_looks
+from python_stats.spending import SPENDING
+from python_stats.t_quantile import t_quantile
+from python_stats.wald import tail_alpha
+
+FloatArray = NDArray[np.float64]
+
+ALWAYS_VALID = ("msprt", "asymptotic_cs")
+
+SEQUENTIAL_COLUMNS = {
+    "sequential_method": "string",
+    "information_fraction": "float64",
+    "is_over_planned": "boolean",
+    "sequential_statistic": "float64",
+    "sequential_boundary": "float64",
+    "sequential_p_value": "float64",
+    "sequential_ci_low": "float64",
+    "sequential_ci_high": "float64",
+    "sequential_lift_ci_low": "float64",
+    "sequential_lift_ci_high": "float64",
+    "is_crossed": "boolean",
+    "first_crossed_on": "datetime64[us]",
+    "always_valid_p_value": "float64",
+    "always_valid_ci_low": "float64",
+    "always_valid_ci_high": "float64",
+}
+
+_PLAN = [
+    "alpha", "alternative", "mde", "effect_scale", "look_number", "sequential_method", "sequential_parameter",
+    "planned_pair_units",
+]  # fmt: skip
+
+
+class _Looks(NamedTuple):
+    """Looks in a rectangle, shape (comparisons, looks), and the plan of each comparison, shape (comparisons, 1).
+
+    Numbers are NaN where there is no look, and where a look has no test.
+    """
+
+    z: FloatArray
+    se: FloatArray
+    units: FloatArray
+    alpha: FloatArray
+    alternative: NDArray[np.str_]
+    target: FloatArray
+
+
+class _Reading(NamedTuple):
+    """What one method says at every look: shape (comparisons, looks), the first crossing (comparisons,).
+
+    ``boundary`` is on the normal scale, and so many standard errors of a normal estimate the interval reaches to each
+    side. ``source`` is the look whose interval stands at the look: its own, or the one that ended the design.
+    """
+
+    p_value: FloatArray
+    boundary: FloatArray
+    source: NDArray[np.intp]
+    crossed: NDArray[np.bool_]
+    first: NDArray[np.intp]
+
+
+def monitored(looks: pd.DataFrame, comparisons: pd.DataFrame, *, target_units: float = 10_000.0) -> pd.DataFrame:
+    """Add to every look what may be said at it, however often one looks.
+
+    The looks of a comparison are one schedule. Its statistics are those of the headline's own test (Welch, pooled z,
+    cluster-robust, exact), each on the normal scale: z with the p-value of the test. Alpha is spent by units, mature
+    ones over planned ones; the looks are correlated by information, ``1 / se**2``, which grows more slowly where units
+    are added to clusters that are there already. Where ``1 / se**2`` has not grown since the look before, information
+    is taken to have grown with the units: a variance estimate that rises is no information lost.
+
+    Parameters
+    ----------
+    looks : DataFrame
+        The headline of every comparison and look: rows of `estimate_rows.estimate_rows`.
+    comparisons : DataFrame
+        The same comparisons and looks, with the plan: ``alpha, alternative, mde, effect_scale, look_number,
+        sequential_method`` (a spending function, ``msprt`` or ``asymptotic_cs``; missing for a fixed horizon),
+        ``sequential_parameter`` and ``planned_pair_units``, planned units of the two arms.
+    target_units : float, default 10000
+        Units of both arms for which an always-valid interval is narrowest, where the plan names none.
+
+    Returns
+    -------
+    DataFrame
+        The looks, sorted by comparison and date, with `SEQUENTIAL_COLUMNS`. Missing at looks without a test; the
+        columns of the plan's method are missing for a fixed horizon. A group sequential plan is not monitored where
+        looks are missing (their crossing could not be known): its method is missing then.
+
+    References
+    ----------
+    docs/statistics/sequential.md.
+    """
+    table = looks.merge(comparisons[[*KEYS, *_PLAN]], on=KEYS, how="left", validate="one_to_one")
+    keys = [key for key in KEYS if key != "look_date"]
+    table["comparison"] = table.groupby(keys, sort=False, dropna=False).ngroup()
+    table = table.sort_values(["comparison", "look_date"], kind="stable", ignore_index=True)
+    if not len(table):
+        return table.reindex(columns=[*looks.columns, *SEQUENTIAL_COLUMNS])
+
+    row = table["comparison"].to_numpy()
+    starts = np.flatnonzero(np.diff(row, prepend=-1))
+    look = np.arange(row.size) - starts[row]
+    shape = (starts.size, int(look.max()) + 1)
+    plan = table.iloc[starts]
+    alternative = table["alternative"].to_numpy(dtype=str)
+
+    def padded(values: FloatArray) -> FloatArray:
+        result = np.full(shape, np.nan)
+        result[row, look] = values
+        return result
+
+    effect, se, df = (table[name].to_numpy(dtype=np.float64) for name in ("effect", "effect_se", "df"))
+    z = _normal_statistic(table, alternative)
+    z = np.where((table["status"] == "ok").to_numpy() & (se > 0.0), z, np.nan)
+    units = (table["n_control"] + table["n_treatment"]).to_numpy(dtype=np.float64)
+    planned = plan["planned_pair_units"].to_numpy(dtype=np.float64)
+    planned = np.where(planned > 0.0, planned, np.nan)
+    data = _Looks(
+        padded(z), padded(se), padded(units), plan[["alpha"]].to_numpy(dtype=np.float64), alternative[starts][:, None],
+        np.where(np.isnan(planned), target_units, planned)[:, None],
+    )  # fmt: skip
+
+    always = _always_valid(data)
+    method = plan["sequential_method"].astype(object).where(plan["sequential_method"].notna(), "").to_numpy(dtype=str)
+    all_seen = np.maximum.reduceat(table["look_number"].to_numpy(), starts) == np.bincount(row)
+    method = np.where(np.isin(method, SPENDING) & ~all_seen, "", method)
+    chosen = _Reading(
+        np.full(shape, np.nan), np.full(shape, np.nan), np.broadcast_to(np.arange(shape[1]), shape).copy(),
+        np.zeros(shape, dtype=bool), np.full(shape[0], -1),
+    )  # fmt: skip
+    _fill(chosen, always, np.flatnonzero(method == "asymptotic_cs"))
+    prior = np.flatnonzero(method == "msprt")
+    if prior.size:
+        planned_effect = _planned_effect(table, row, look, shape)
+        _fill(chosen, _msprt(_Looks(*(part[prior] for part in data)), planned_effect[prior]), prior, taken=True)
+    spending = np.flatnonzero(np.isin(method, SPENDING))
+    if spending.size:
+        parameter = plan["sequential_parameter"].to_numpy(dtype=np.float64)[spending]
+        reading = _group_sequential(
+            _Looks(*(part[spending] for part in data)), method[spending], parameter, planned[spending]
+        )
+        _fill(chosen, reading, spending, taken=True)
+
+    def interval(reading: _Reading) -> tuple[FloatArray, FloatArray, FloatArray]:
+        # The interval of the look that ended the design is made of that look's estimate, too.
+        source = starts[row] + reading.source[row, look]
+        width = t_of_z(reading.boundary[row, reading.source[row, look]], df[source])
+        half = width * se[source]
+        known = np.isfinite(half)
+        low = np.where(known, np.where(alternative == "less", -np.inf, effect[source] - half), np.nan)
+        high = np.where(known, np.where(alternative == "greater", np.inf, effect[source] + half), np.nan)
+        return low, high, width / _fixed_width(table, df)
+
+    low, high, widening = interval(chosen)
+    lift_low, lift_high = _widened_lift(table, np.where(chosen.source[row, look] == look, widening, np.nan))
+    always_low, always_high, _ = interval(always)
+    tested = ~np.isnan(z)
+    is_monitored = method[row] != ""
+    fraction = units / planned[row]
+    first = starts[row] + chosen.first[row]
+    crossed = chosen.crossed[row, look]
+    return table[looks.columns].assign(
+        sequential_method=pd.Series(method[row], dtype="string").where(is_monitored),
+        information_fraction=np.where(is_monitored, np.minimum(fraction, 1.0), np.nan),
+        is_over_planned=pd.Series(fraction > 1.0, dtype="boolean").where(is_monitored & ~np.isnan(fraction)),
+        sequential_statistic=np.where(is_monitored, z, np.nan),
+        sequential_boundary=chosen.boundary[row, look],
+        sequential_p_value=np.where(tested, chosen.p_value[row, look], np.nan),
+        sequential_ci_low=low,
+        sequential_ci_high=high,
+        sequential_lift_ci_low=lift_low,
+        sequential_lift_ci_high=lift_high,
+        is_crossed=pd.Series(crossed, dtype="boolean").where(is_monitored),
+        first_crossed_on=table["look_date"].iloc[first].reset_index(drop=True).where(crossed),
+        always_valid_p_value=np.where(tested, always.p_value[row, look], np.nan),
+        always_valid_ci_low=always_low,
+        always_valid_ci_high=always_high,
+    )
+
+
+def _fill(into: _Reading, reading: _Reading, rows: NDArray[np.intp], *, taken: bool = False) -> None:
+    """Write a reading into some rows of another one; ``taken`` says that it holds these rows only."""
+    for target, values in zip(into, reading, strict=True):
+        target[rows] = values if taken else values[rows]
+
+
+def _normal_statistic(table: pd.DataFrame, alternative: NDArray[np.str_]) -> FloatArray:
+    """Z with the p-value of the test; a test without a statistic (an exact one) has only its p-value."""
+    statistic, p, effect = (table[name].to_numpy(dtype=np.float64) for name in ("statistic", "p_value", "effect"))
+    from_test = z_of_t(statistic, table["df"].to_numpy(dtype=np.float64))
+    with np.errstate(all="ignore"):
+        from_p = -ndtri(np.where(alternative == "two_sided", p / 2.0, p))
+    signed = np.where(alternative == "two_sided", np.copysign(from_p, effect), from_p)
+    return np.where(np.isnan(statistic), np.where(alternative == "less", -signed, signed), from_test)
+
+
+def _mixture(data: _Looks) -> FloatArray:
+    """Rho of the always-valid intervals; a one-sided one cannot be tuned for a level of a half or more."""
+    return asymptotic_cs_rho(data.target, alpha=np.minimum(data.alpha, 0.4), alternative=data.alternative)
+
+
+def _always_valid(data: _Looks) -> _Reading:
+    """Asymptotic confidence sequence."""
+    plan = {"alpha": data.alpha, "alternative": data.alternative}
+    return _read(data, asymptotic_cs(data.z, np.ones_like(data.z), data.units, rho=_mixture(data), **plan))
+
+
+def _msprt(data: _Looks, planned_effect: FloatArray) -> _Reading:
+    """Mixture sequential probability ratio test with the planned effect as spread of the prior."""
+    with np.errstate(all="ignore"):
+        tau = planned_effect / data.se
+        # A metric without a planned effect, or a relative one of nothing, has the prior of the confidence sequence.
+        tau = np.where((tau > 0.0) & (tau < np.inf), tau, _mixture(data) * np.sqrt(data.units))
+    tau = np.where(tau > 0.0, tau, np.nan)
+    return _read(data, msprt(data.z, np.ones_like(data.z), tau=tau, alpha=data.alpha, alternative=data.alternative))
+
+
+def _read(data: _Looks, result: AlwaysValid) -> _Reading:
+    boundary = np.where(data.alternative == "less", result.ci_high - data.z, data.z - result.ci_low)
+    crossed = result.p_value <= data.alpha
+    source = np.broadcast_to(np.arange(data.z.shape[1]), data.z.shape)
+    return _Reading(result.p_value, boundary, source, crossed, np.where(crossed[:, -1], crossed.argmax(axis=1), -1))
+
+
+def _information(data: _Looks) -> FloatArray:
+    """Inverse variances that grow from look to look; NaN where there is no test."""
+    with np.errstate(all="ignore"):
+        own = np.where(np.isnan(data.z), np.nan, data.se**-2.0)
+    information = np.full(own.shape, np.nan)
+    last, last_units = np.zeros(own.shape[0]), np.ones(own.shape[0])
+    for look in range(own.shape[1]):
+        now, units = own[:, look], data.units[:, look]
+        tested = ~np.isnan(now)
+        now = np.where(now > last, now, last * (units / last_units))
+        information[tested, look] = now[tested]
+        last, last_units = np.where(tested, now, last), np.where(tested, units, last_units)
+    return information
+
+
+def _group_sequential(data: _Looks, spending: NDArray[np.str_], parameter: FloatArray, planned: FloatArray) -> _Reading:
+    """Boundaries by alpha spending."""
+    result = repeated_looks(
+        data.z, np.ones_like(data.z), _information(data), spending_time=data.units / planned[:, None],
+        alpha=data.alpha[:, 0], alternative=data.alternative[:, 0], spending=spending, parameter=parameter,
+    )  # fmt: skip
+    looks = np.arange(data.z.shape[1])
+    own = np.isfinite(result.z_boundary) & ~result.after_end
+    latest = np.maximum.accumulate(np.where(own, looks, 0), axis=1)
+    source = np.where(result.after_end & ~np.isnan(data.z), latest, looks)
+    return _Reading(result.sequential_p_value, result.z_boundary, source, result.crossed, result.first_crossed)
+
+
+def _planned_effect(
+    table: pd.DataFrame, row: NDArray[np.intp], look: NDArray[np.intp], shape: tuple[int, int]
+) -> FloatArray:
+    """Smallest effect that matters, in the metric's unit; a relative one of the control mean at the look."""
+    mde = table["mde"].to_numpy(dtype=np.float64)
+    base = np.abs(table["mean_control"].to_numpy(dtype=np.float64))
+    result = np.full(shape, np.nan)
+    result[row, look] = np.where((table["effect_scale"] == "absolute").to_numpy(), mde, mde * base)
+    return result
+
+
+def _fixed_width(table: pd.DataFrame, df: FloatArray) -> FloatArray:
+    """Return how many standard errors the fixed-horizon interval reaches to a side."""
+    tail = tail_alpha(table["alpha"].to_numpy(dtype=np.float64), table["alternative"].to_numpy(dtype=str))
+    return t_quantile(np.where(np.isfinite(df), df, np.inf), tail)
+
+
+def _widened_lift(table: pd.DataFrame, widening: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Widen the interval of the lift by as much as that of the effect, on the logarithm of treatment over control."""
+    lift = table["lift"].to_numpy(dtype=np.float64)
+    # The lift is the effect over the absolute control mean: the ratio is 1 - lift where that mean is negative.
+    sign = np.where(table["mean_control"].to_numpy(dtype=np.float64) < 0.0, -1.0, 1.0)
+    result = []
+    for name in ("lift_ci_low", "lift_ci_high"):
+        limit = table[name].to_numpy(dtype=np.float64)
+        with np.errstate(all="ignore"):
+            ratio, edge = np.log1p(sign * lift), np.log1p(sign * limit)
+            wide = sign * np.expm1(ratio + (edge - ratio) * widening)
+            linear = lift + (limit - lift) * widening
+            on_log = np.isfinite(ratio) & np.isfinite(edge)
+            wide = np.where(on_log, wide, linear)
+        # A limit that was open stays open.
+        result.append(np.where(np.isfinite(widening), np.where(np.isinf(limit), limit, wide), np.nan))
+    return result[0], result[1]

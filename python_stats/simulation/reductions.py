@@ -1,0 +1,129 @@
+"""From simulated units to what SQL would hand over: moments, cluster totals, rank sums, order statistics, buckets."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from python_stats.cluster_totals import cluster_moments
+from python_stats.moments import Moments
+from python_stats.order_statistics import order_statistic_window
+from python_stats.simulation.shipped import Clusters
+
+FloatArray = NDArray[np.float64]
+
+
+class ClusterRows(NamedTuple):
+    """One row of totals per cluster, over all replications.
+
+    Attributes
+    ----------
+    replication, treated : ndarray, shape (rows,)
+        Replication and arm of the cluster.
+    size : ndarray, shape (rows,)
+        Units.
+    totals : ndarray, shape (rows, k)
+        Totals of the variables.
+    """
+
+    replication: NDArray[np.intp]
+    treated: NDArray[np.bool_]
+    size: FloatArray
+    totals: FloatArray
+
+
+def cluster_arms(
+    size: NDArray[np.int64], treated: NDArray[np.bool_], values: FloatArray
+) -> tuple[tuple[Moments, Moments], tuple[Clusters, Clusters], ClusterRows]:
+    """Reduce units in clusters to unit moments, cluster-robust moments and cluster totals.
+
+    Parameters
+    ----------
+    size, treated : ndarray, shape (replications, clusters)
+        Units and arm of each cluster.
+    values : ndarray, shape (units, k)
+        Values of the units of all clusters, cluster after cluster.
+    """
+    replications, clusters = size.shape
+    owner = np.repeat(np.arange(size.size), size.ravel())
+    arm = (2 * np.arange(replications)[:, None] + treated).ravel()
+    totals = np.stack([np.bincount(owner, column, minlength=size.size) for column in values.T], axis=-1)
+    moments = _moments_by_cell(arm[owner], values, 2 * replications)
+    robust = cluster_moments(arm, size.ravel(), totals[:, 0], covariates=totals[:, 1:], cells=2 * replications)
+    effective = robust.n[:, None, None] * robust.cr2
+    arms = tuple(moments[i::2] for i in (0, 1))
+    parts = tuple(Clusters(robust.clusters[i::2], robust.trace_squared_cr2[i::2], effective[i::2]) for i in (0, 1))
+    rows = ClusterRows(
+        np.repeat(np.arange(replications), clusters), treated.ravel(), size.ravel().astype(np.float64), totals
+    )
+    return (arms[0], arms[1]), (parts[0], parts[1]), rows
+
+
+def _moments_by_cell(cell: NDArray[np.intp], values: FloatArray, cells: int) -> Moments:
+    n = np.bincount(cell, minlength=cells).astype(np.float64)
+    k = values.shape[1]
+    mean = np.stack([np.bincount(cell, column, minlength=cells) for column in values.T], axis=-1) / n[:, None]
+    rest = values - mean[cell]
+    cov = np.empty((cells, k, k))
+    for i in range(k):
+        for j in range(i, k):
+            cov[:, i, j] = cov[:, j, i] = np.bincount(cell, rest[:, i] * rest[:, j], minlength=cells) / (n - 1)
+    return Moments(n, mean, cov)
+
+
+class Ranks(NamedTuple):
+    """Ranks of the units of both arms together, per replication.
+
+    Attributes
+    ----------
+    rank_sum_treatment, tie_term : ndarray, shape (replications,)
+        Sum of the treatment's mid-ranks, and the sum of ``t**3 - t`` over groups of t ties.
+    placement_var_control, placement_var_treatment : ndarray, shape (replications,)
+        Variances of the placements, for the Brunner-Munzel test.
+    """
+
+    rank_sum_treatment: FloatArray
+    tie_term: FloatArray
+    placement_var_control: FloatArray
+    placement_var_treatment: FloatArray
+
+
+def ranks(control: FloatArray, treatment: FloatArray) -> Ranks:
+    """Rank the units of both arms, shapes (replications, units of the arm)."""
+    n_control, n_treatment = control.shape[1], treatment.shape[1]
+    both, ties = _mid_ranks(np.concatenate([control, treatment], axis=1))
+    own = [_mid_ranks(values)[0] for values in (control, treatment)]
+    placements = ((both[:, :n_control] - own[0]) / n_treatment, (both[:, n_control:] - own[1]) / n_control)
+    return Ranks(both[:, n_control:].sum(axis=1), ties, *(part.var(axis=1, ddof=1) for part in placements))
+
+
+def _mid_ranks(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    order = np.argsort(values, axis=1)
+    ordered = np.take_along_axis(values, order, axis=1)
+    first = np.ones(values.shape, dtype=bool)
+    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    group = np.cumsum(first.ravel()) - 1
+    size = np.bincount(group)
+    start = np.flatnonzero(first.ravel()) % values.shape[1]
+    middle = (start + (size + 1) / 2)[group].reshape(values.shape)
+    result = np.empty(values.shape)
+    np.put_along_axis(result, order, middle, axis=1)
+    return result, (size[group].reshape(values.shape).astype(np.float64) ** 2 - 1).sum(axis=1)
+
+
+def order_window(values: FloatArray, q: float) -> tuple[int, int, FloatArray]:
+    """Return size, first rank and order statistics around a quantile, of values of shape (replications, units)."""
+    n = values.shape[1]
+    window = order_statistic_window(n, q)
+    first, last = int(window.first_rank), int(window.last_rank)
+    return n, first, np.sort(values, axis=1)[:, first - 1 : last]
+
+
+def bucket_totals(rng: np.random.Generator, numerator: FloatArray, denominator: FloatArray, buckets: int) -> FloatArray:
+    """Hash units of shape (replications, units) into buckets: totals of shape (replications, buckets, 2)."""
+    replications = numerator.shape[0]
+    index = (rng.integers(0, buckets, numerator.shape) + buckets * np.arange(replications)[:, None]).ravel()
+    totals = [np.bincount(index, part.ravel(), minlength=replications * buckets) for part in (numerator, denominator)]
+    return np.stack(totals, axis=-1).reshape(replications, buckets, 2)

@@ -1,0 +1,120 @@
+"""Families of tests: false rejections over all tests of a family, not of one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from python_stats.dunnett import dunnett, many_to_one
+from python_stats.multiplicity import adjust
+from python_stats.simulation.study import Simulate, Study
+from python_stats.simulation.trials import ALPHA, Trials, holds
+from python_stats.storey import storey_q
+from python_stats.wald import p_value
+
+FloatArray = NDArray[np.float64]
+
+GROUP = "Families of tests"
+ARMS = "Several treatments against one control"
+FAMILY_WISE = ("bonferroni", "holm", "hochberg", "hommel", "sidak", "holm_sidak")
+FALSE_DISCOVERY = ("benjamini_hochberg", "benjamini_yekutieli")
+
+
+def _family(false: FloatArray, rejected: FloatArray, effect: bool, is_null: NDArray[np.bool_]) -> Trials:
+    """Score a family: its errors where nothing is wanted, the share of its effects found where power is."""
+    missing = np.full(len(false), np.nan)
+    return Trials(rejected[:, ~is_null].mean(axis=1) if effect else false, missing, missing)
+
+
+def metrics(tests: int, effects: int, *, correlation: float, shift: float) -> Simulate:
+    """Test normal statistics, equally correlated, some of them with an effect in both runs.
+
+    Error is the probability of any false rejection (methods for the family-wise error) or the mean share of false ones
+    among the rejections (for the false discovery rate); power is the share of the effects found.
+    """
+    is_null = np.arange(tests) >= effects
+
+    def simulate(rng: np.random.Generator, replications: int, with_effect: bool) -> dict[str, Trials]:
+        common = rng.normal(size=(replications, 1))
+        z = np.sqrt(correlation) * common + np.sqrt(1 - correlation) * rng.normal(size=(replications, tests))
+        p = p_value(z + shift * ~is_null)
+        family = np.arange(replications)[:, None]
+        result = {}
+        for method in ("none", *FAMILY_WISE, *FALSE_DISCOVERY):
+            rejected = (adjust(p, family, method) <= ALPHA).astype(np.float64)
+            result[method] = _errors(rejected, is_null, method in FALSE_DISCOVERY, with_effect)
+        if tests >= 100:
+            rejected = (storey_q(p, family).q_value <= ALPHA).astype(np.float64)
+            result["storey_q"] = _errors(rejected, is_null, True, with_effect)
+        return result
+
+    return simulate
+
+
+def _errors(rejected: FloatArray, is_null: NDArray[np.bool_], share: bool, with_effect: bool) -> Trials:
+    false = rejected[:, is_null].sum(axis=1)
+    error = false / np.maximum(rejected.sum(axis=1), 1) if share else (false > 0).astype(np.float64)
+    if with_effect and is_null.all():
+        return _family(error, np.full((len(error), 1), np.nan), True, np.zeros(1, dtype=bool))
+    return _family(error, rejected, with_effect, is_null)
+
+
+def treatments(n_control: int, n_treatment: tuple[int, ...], *, sd: tuple[float, ...], shift: float) -> Simulate:
+    """Compare normal arms with one control; the effect is on the first treatment only.
+
+    Error and coverage are of all comparisons of an experiment at once, power is of the first.
+    """
+
+    def simulate(rng: np.random.Generator, replications: int, with_effect: bool) -> dict[str, Trials]:
+        truth = np.zeros(len(n_treatment))
+        truth[0] = shift if with_effect else 0.0
+        sizes = np.array((n_control, *n_treatment), dtype=np.float64)
+        means = rng.normal(np.concatenate([[0.0], truth]), np.array(sd) / np.sqrt(sizes), (replications, sizes.size))
+        variances = np.array(sd) ** 2 * rng.chisquare(sizes - 1, (replications, sizes.size)) / (sizes - 1)
+        control = (means[:, 0], variances[:, 0], np.full(replications, sizes[0]))
+        arms = (means[:, 1:], variances[:, 1:], np.broadcast_to(sizes[1:], (replications, sizes.size - 1)))
+        se = np.sqrt(control[1][:, None] / control[2][:, None] + arms[1] / arms[2])
+        known = many_to_one(arms[0] - control[0][:, None], se, control[1] / control[2])
+        result = {}
+        for name, got in (
+            ("dunnett", dunnett(*control, *arms).comparison),
+            ("dunnett, unequal variances", dunnett(*control, *arms, equal_variances=False).comparison),
+            ("many_to_one (normal)", known.comparison),
+        ):
+            rejected = got.p_value <= ALPHA
+            covered = holds(got.ci_low, got.ci_high, truth).min(axis=1)
+            error = rejected[:, 0] if with_effect else rejected.any(axis=1)
+            result[name] = Trials(error.astype(np.float64), covered, np.full(replications, np.nan))
+        return result
+
+    return simulate
+
+
+EQUAL = "dunnett"
+NORMAL = "many_to_one (normal)"
+
+
+def _metrics(scenario: str, simulate: Simulate, replications: int = 10_000) -> Study:
+    return Study(GROUP, scenario, "3 se", simulate, replications, 1_000, contrast=("none",))
+
+
+def _arms(scenario: str, effect: str, simulate: Simulate, *contrast: str, note: str = "") -> Study:
+    notes = {"*": note} if note else {}
+    return Study(ARMS, scenario, effect, simulate, 2_000, 500, notes, contrast)
+
+
+NORMAL_TAILS = "the normal reference with 40 units: this is for large arms, `dunnett` has the degrees of freedom"
+
+STUDIES = [
+    _metrics("10 independent metrics without effects", metrics(10, 0, correlation=0.0, shift=0.0)),
+    _metrics("10 independent metrics, 3 with effects", metrics(10, 3, correlation=0.0, shift=3.0)),
+    _metrics("10 metrics correlated by 0.7, 3 with effects", metrics(10, 3, correlation=0.7, shift=3.0)),
+    _metrics("500 independent metrics, 100 with effects", metrics(500, 100, correlation=0.0, shift=3.0), 4_000),
+    _metrics("500 metrics correlated by 0.3, 100 with effects", metrics(500, 100, correlation=0.3, shift=3.0), 4_000),
+    _arms("3 treatments, 100 units each", "0.45 sd", treatments(100, (100,) * 3, sd=(1.0,) * 4, shift=0.45)),
+    _arms("3 treatments, 10 units each", "1.5 sd", treatments(10, (10,) * 3, sd=(1.0,) * 4, shift=1.5), NORMAL),
+    _arms("5 treatments of 40 units, 400 in control", "0.5 sd",
+          treatments(400, (40,) * 5, sd=(1.0,) * 6, shift=0.5), note=NORMAL_TAILS),
+    _arms("3 treatments of 100, 50 and 20 units with sd 1, 1 and 3, 100 in control of sd 1", "0.45 sd",
+          treatments(100, (100, 50, 20), sd=(1.0, 1.0, 1.0, 3.0), shift=0.45), EQUAL),
+]  # fmt: skip
