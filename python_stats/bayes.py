@@ -19,9 +19,9 @@ from python_stats.wald import check_alpha
 # The trapezoidal rule on the sinh scale converges faster than any power of the step, and 40 standard deviations on
 # either side hold even the exponential tails that a posterior with a count of zero has on the logit scale. Such a
 # posterior also has an edge at 0 or 1, at which the difference of two rates converges with the square of the step only.
-REACH = 4.41
-STEP, STEP_FEW = 0.07, 0.0175
-FEW = 10.0
+# Many counts make a posterior nearly normal on the logit scale: 12 standard deviations and wider steps lose nothing.
+FEW, MANY = 10.0, 200.0
+GRIDS = {"few": (0.0175, 252), "some": (0.07, 63), "many": (0.1, 32)}
 
 SMALLEST_PRIOR = 0.3
 
@@ -111,6 +111,7 @@ def beta_binomial(
     prior_successes: npt.ArrayLike = 1.0,
     prior_failures: npt.ArrayLike = 1.0,
     alpha: npt.ArrayLike = 0.05,
+    lift: bool = True,
 ) -> BetaBinomial:
     """Compare two rates by independent beta posteriors.
 
@@ -129,6 +130,8 @@ def beta_binomial(
         at 0 or 1 and its integrals are no longer right.
     alpha : array_like, default 0.05
         One minus the credibility of the intervals, one or one per cell.
+    lift : bool, default True
+        Without the lift and its limits (NaN then) the rest costs a third.
 
     Returns
     -------
@@ -178,19 +181,20 @@ def beta_binomial(
     missing = np.isnan(arms[0].a) | np.isnan(arms[1].a)
     control, treatment = (_Beta(*(np.where(missing, np.nan, part) for part in arm)) for arm in arms)
     numbers = np.full((9, missing.size), np.nan)
-    few = np.minimum(np.minimum(*control), np.minimum(*treatment)) < FEW
-    for step, chosen in ((STEP, ~missing & ~few), (STEP_FEW, few)):
-        grid = step * np.arange(-round(REACH / step), round(REACH / step) + 1)
-        answerable = np.flatnonzero(chosen)
+    fewest = np.minimum(np.minimum(*control), np.minimum(*treatment))
+    tier = np.where(fewest < FEW, "few", np.where(fewest < MANY, "some", "many"))
+    for name, (step, reach) in GRIDS.items():
+        grid = step * np.arange(-reach, reach + 1)
+        answerable = np.flatnonzero(~missing & (tier == name))
         for start in range(0, answerable.size, BLOCK_OF_CELLS):
             block = answerable[start : start + BLOCK_OF_CELLS]
             arms = [_Beta(*(part[block] for part in arm)) for arm in (control, treatment)]
-            numbers[:, block] = _compare(*arms, level[block], grid)
-    greater, less, loss_ship, loss_keep, low, high, lift, lift_low, lift_high = numbers
+            numbers[:, block] = _compare(*arms, level[block], grid, lift)
+    greater, less, loss_ship, loss_keep, low, high, lift_mid, lift_low, lift_high = numbers
     limits = (betaincinv(arm.a, arm.b, tail) for arm in (control, treatment) for tail in (level / 2, 1 - level / 2))
     mean_c, mean_t = _mean(control), _mean(treatment)
     parts = (mean_c, mean_t, *limits, greater, less, loss_ship, loss_keep, mean_t - mean_c, low, high)
-    return BetaBinomial(*(part.reshape(shape) for part in (*parts, lift, lift_low, lift_high)))
+    return BetaBinomial(*(part.reshape(shape) for part in (*parts, lift_mid, lift_low, lift_high)))
 
 
 def normal_normal(
@@ -333,7 +337,7 @@ def _order(
 
 
 def _compare(
-    control: _Beta, treatment: _Beta, level: NDArray[np.float64], grid: NDArray[np.float64]
+    control: _Beta, treatment: _Beta, level: NDArray[np.float64], grid: NDArray[np.float64], lift: bool
 ) -> tuple[NDArray[np.float64], ...]:
     narrow, wide, swap = _order(control, treatment, _logit_variance)
     s, weight, _ = _nodes(narrow, grid)
@@ -347,7 +351,11 @@ def _compare(
     loss_ship, loss_keep = np.where(swap, gain_narrow, gain_wide), np.where(swap, gain_wide, gain_narrow)
     tails = level / 2.0, 1.0 - level / 2.0
     difference = _difference_quantiles(control, treatment, grid, tails)
-    log_ratio = _log_ratio_quantiles(control, treatment, grid, (np.full_like(level, 0.5), *tails))
+    log_ratio = (
+        _log_ratio_quantiles(control, treatment, grid, (np.full_like(level, 0.5), *tails))
+        if lift
+        else [np.full_like(level, np.nan)] * 3
+    )
     return greater, less, loss_ship, loss_keep, *difference, *(np.expm1(u) for u in log_ratio)
 
 

@@ -70,11 +70,17 @@ select
     cast(running.n as {{ dbt.type_bigint() }}) as n,
     cast(running.n_not_binary as {{ dbt.type_bigint() }}) as n_not_binary,
     {%- for v in variables %}
-    case when running.n > 0 then running.centre_{{ v }} + running.sum_{{ v }} / running.n end as mean_{{ v }},
+    case when running.n > 0
+        then {{ dbt_experiments.above_rounding(
+            'running.centre_' ~ v ~ ' + running.sum_' ~ v ~ ' / running.n', 'running.centre_' ~ v) }}
+    end as mean_{{ v }},
     {%- endfor %}
     {%- for a, b in pairs %}
+    -- An arm that is constant until a look leaves no variance there, not the residue of the shift to the final mean.
     case when running.n > 1
-        then (running.ss_{{ a }}_{{ b }} - running.sum_{{ a }} * running.sum_{{ b }} / running.n) / (running.n - 1)
+        then {{ dbt_experiments.above_rounding(
+            'running.ss_' ~ a ~ '_' ~ b ~ ' - running.sum_' ~ a ~ ' * running.sum_' ~ b ~ ' / running.n',
+            'running.sum_' ~ a ~ ' * running.sum_' ~ b ~ ' / running.n') }} / (running.n - 1)
     end as {{ dbt_experiments.moment_name(a, b) }}{{ ',' if not loop.last }}
     {%- endfor %}
 from running

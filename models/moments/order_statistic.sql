@@ -24,6 +24,8 @@ wanted as (
     select
         plan_key,
         variant_key,
+        quantile,
+        n,
         greatest(floor(centre - half), 1) as first_rank,
         least(ceil(centre + half) + 1, n) as last_rank,
         half / 6 as rank_sd,
@@ -32,26 +34,22 @@ wanted as (
     from arm
 ),
 
-stored as (
-    select
-        plan_key,
-        variant_key,
-        value_key,
-        value
-    from {{ ref('quantile_value') }}
-),
-
-{{ dbt_experiments.order_statistics('wanted', 'stored') }}
+run as (
+    select selected.*
+    from (
+        {{ dbt_experiments.order_statistics('wanted', ref('quantile_value')) }}
+    ) as selected
+)
 
 select
     run.plan_key,
     run.variant_key,
     variant.variant_id,
-    arm.quantile,
-    arm.n,
+    wanted.quantile,
+    wanted.n,
     run.rank,
     run.n_equal,
     run.value
 from run
-inner join arm on run.plan_key = arm.plan_key and run.variant_key = arm.variant_key
+inner join wanted on run.plan_key = wanted.plan_key and run.variant_key = wanted.variant_key
 inner join {{ ref('variant') }} as variant on run.variant_key = variant.variant_key

@@ -37,7 +37,12 @@ stored as (
     where stored.plan_key in (select plan_key from wanted)
 ),
 
-{{ dbt_experiments.order_statistics('wanted', 'stored') }},
+run as (
+    select selected.*
+    from (
+        {{ dbt_experiments.order_statistics('wanted', 'stored') }}
+    ) as selected
+),
 
 sample_quantile as (
     select
@@ -143,10 +148,10 @@ residual as (
         variant_key,
         n,
         n_below,
-        n * 1.0 / sum(n) over (partition by plan_key, variant_key) as share,
-        n_below - n * (sum(n_below) over (partition by plan_key, variant_key) * 1.0 / sum(n) over (partition by plan_key, variant_key))
-            as residual
+        n * 1.0 / sum(n) over arm_rows as share,
+        n_below - n * (sum(n_below) over arm_rows * 1.0 / sum(n) over arm_rows) as residual
     from clusters
+    window arm_rows as (partition by plan_key, variant_key)
 )
 
 select

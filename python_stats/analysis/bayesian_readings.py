@@ -61,7 +61,7 @@ def bayesian_readings(
     for arm in ("control", "treatment"):
         n = table[f"n_{arm}"].to_numpy(dtype=np.float64)[rates]
         counts += [np.rint(table[f"mean_numerator_{arm}"].to_numpy(dtype=np.float64)[rates] * n), n]
-    beta = beta_binomial(*counts, alpha=alpha[rates])
+    beta = beta_binomial(*counts, alpha=alpha[rates], lift=False)
     # The standard deviations of the two beta posteriors, of which the difference's variance is the sum.
     variance = sum(m * (1 - m) / (n + 3) for m, n in ((beta.mean_control, counts[1]), (beta.mean_treatment, counts[3])))
     exact = [

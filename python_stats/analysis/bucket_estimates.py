@@ -143,7 +143,18 @@ def _rows(
     return estimate_rows(
         table, estimator, untested, status=status, lift=lift, is_unadjusted=False,
         variance_reduction=np.where(tested, 0.0, np.nan),
+        control_variance=np.where(tested, _variance(control), np.nan),
     )  # fmt: skip
+
+
+def _variance(totals: FloatArray) -> FloatArray:
+    """Delta-method variance of an arm's ratio between its buckets."""
+    numerator, denominator = totals[:, :, 0], totals[:, :, 1]
+    base = _without_zero(denominator.sum(axis=1))
+    buckets = totals.shape[1]
+    with np.errstate(all="ignore"):
+        residual = numerator - (numerator.sum(axis=1) / base)[:, None] * denominator
+        return buckets / (buckets - 1) * (residual**2).sum(axis=1) / base**2
 
 
 def _without_zero(values: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ from python_stats.adjustment import Adjusted, cuped, cuped_ratio
 from python_stats.analysis.arm_moments import arm_moments
 from python_stats.analysis.estimate_rows import estimate_rows, raw_value
 from python_stats.analysis.headline import UNADJUSTED
+from python_stats.analysis.quantile_estimates import is_quantile
 from python_stats.analysis.status_after import status_after
 from python_stats.cluster_totals import ClusterMoments, cluster_moments
 from python_stats.clusters import cluster_arm, cluster_difference
@@ -55,7 +56,7 @@ class _Clusters(NamedTuple):
 
 
 def cluster_estimates(
-    comparisons: pd.DataFrame, cluster_totals: pd.DataFrame, *, lift_method: str = "log_delta"
+    comparisons: pd.DataFrame, cluster_totals: pd.DataFrame, *, lift_method: str = "log_delta", draws: int = DRAWS
 ) -> pd.DataFrame:
     """Estimate the comparisons of few clusters by the methods that do not lean on many.
 
@@ -64,9 +65,9 @@ def cluster_estimates(
 
     * ``cr3``: CR3 with the Satterthwaite degrees of freedom of its own weights.
     * ``randomization``: the share of re-assignments of the clusters with at least as large an effect, exact up to
-      `MAX_EXACT` assignments, else `DRAWS` draws; its interval inverts the test.
+      `MAX_EXACT` assignments, else drawn; its interval inverts the test.
     * ``wild_bootstrap``: wild cluster bootstrap-t with the null imposed and random signs, all of them up to 13
-      clusters, else `DRAWS` draws; its interval inverts the test. (Webb's weights, which have more distinct draws,
+      clusters with the default draws; its interval inverts the test. (Webb's weights, which have more distinct draws,
       rejected 9 % instead of 5 with six clusters in a simulation; signs held.)
 
     The draws are seeded by the comparison's names, so that a rebuild gives the same numbers.
@@ -80,6 +81,8 @@ def cluster_estimates(
         from the variant's mean.
     lift_method : {"log_delta", "fieller"}
         As ``method`` of `python_stats.lift.lift_interval`, for ``cr3``; the resampled tests have no lift interval.
+    draws : int
+        Draws of what is not enumerated; signs are enumerated where there are no more of them.
 
     Returns
     -------
@@ -93,19 +96,19 @@ def cluster_estimates(
     See `clusters.cluster_difference`, `randomization.randomization_test` and `wild_bootstrap.wild_cluster_bootstrap`.
     """
     usable = comparisons["is_last_look"].to_numpy(dtype=bool) & comparisons["is_clustered"].to_numpy(dtype=bool)
-    # Segments share the plan's key, and have no totals of their own.
-    usable &= (comparisons["dimension"] == "all").to_numpy()
+    # Totals are those of whole populations, and a quantile is no function of them.
+    usable &= (comparisons["dimension"] == "all").to_numpy() & ~is_quantile(comparisons)
     usable &= comparisons["plan_key"].isin(cluster_totals["plan_key"]).to_numpy()
     table = comparisons[usable].reset_index(drop=True)
     is_ratio = (table["metric_type"] == "ratio").to_numpy()
     parts = [
-        _estimates(table[picked].reset_index(drop=True), cluster_totals, ratio, lift_method)
+        _estimates(table[picked].reset_index(drop=True), cluster_totals, ratio, lift_method, draws)
         for ratio, picked in ((False, ~is_ratio), (True, is_ratio))
     ]
     return pd.concat(parts, ignore_index=True)
 
 
-def _estimates(table: pd.DataFrame, totals: pd.DataFrame, ratio: bool, lift_method: str) -> pd.DataFrame:
+def _estimates(table: pd.DataFrame, totals: pd.DataFrame, ratio: bool, lift_method: str, draws: int) -> pd.DataFrame:
     plan = {"alpha": table["alpha"].to_numpy(dtype=float), "alternative": table["alternative"].to_numpy(dtype=str)}
     use = (0, 1, 2, 3) if ratio else (0, 2)
     result = (cuped_ratio if ratio else cuped)(*(arm_moments(table, arm, use) for arm in ("control", "treatment")))
@@ -115,6 +118,7 @@ def _estimates(table: pd.DataFrame, totals: pd.DataFrame, ratio: bool, lift_meth
 
     clusters = _clusters(table, totals)
     seed = pd.util.hash_pandas_object(table[SEEDED_BY].astype(object), index=False).to_numpy().astype(np.int64)
+    drawing = {"seed": seed, "draws": draws}
     metric = _side(table, clusters, "numerator", "denominator" if ratio else None)
     covariate = _side(table, clusters, "covariate", "covariate_denominator" if ratio else None)
     adjusted = _adjusted(clusters, metric, covariate, theta, effect)
@@ -131,8 +135,8 @@ def _estimates(table: pd.DataFrame, totals: pd.DataFrame, ratio: bool, lift_meth
 
     parts = [
         _cr3_rows(table, moments, effect, result, few, plan, lift_method),
-        _randomization_rows(table, clusters, metric, covariate, theta, effect, few, plan | {"seed": seed}),
-        _bootstrap_rows(table, clusters, adjusted, metric.base, effect, few, plan | {"seed": seed}),
+        _randomization_rows(table, clusters, metric, covariate, theta, effect, few, plan | drawing),
+        _bootstrap_rows(table, clusters, adjusted, metric.base, effect, few, plan | drawing),
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -250,7 +254,7 @@ def _randomization_rows(
     test = randomization_test(
         clusters.comparison, clusters.arm, clusters.n, above, metric.base, statistic="weighted",
         covariate=np.where(used, before, 0.0), covariate_denominator=np.where(used, covariate.base, clusters.n),
-        theta=theta, draws=DRAWS, max_exact=MAX_EXACT, comparisons=len(table), **plan,
+        theta=theta, max_exact=MAX_EXACT, comparisons=len(table), **plan,
     )  # fmt: skip
     missing = np.full(len(table), np.nan)
     comparison = Comparison(effect, missing, missing, missing, test.p_value, test.ci_low, test.ci_high)
@@ -267,7 +271,7 @@ def _bootstrap_rows(
     plan: dict[str, NDArray[np.generic]],
 ) -> pd.DataFrame:
     test = wild_cluster_bootstrap(
-        clusters.comparison, clusters.arm, clusters.n, adjusted, base, draws=DRAWS, comparisons=len(table), **plan
+        clusters.comparison, clusters.arm, clusters.n, adjusted, base, comparisons=len(table), **plan
     )
     missing = np.full(len(table), np.nan)
     comparison = Comparison(effect, test.se, test.statistic, missing, test.p_value, test.ci_low, test.ci_high)

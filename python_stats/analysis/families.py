@@ -47,21 +47,20 @@ def correct_families(estimates: pd.DataFrame) -> pd.DataFrame:
     # An empty column has no type to be trusted.
     table = estimates.copy() if len(estimates) else estimates.astype(object)
     counted = table["is_headline"].to_numpy(dtype=bool)
-    sequential = table["sequential_p_value"].to_numpy(dtype=np.float64)
-    p = np.where(np.isfinite(sequential), sequential, table["p_value"].to_numpy(dtype=np.float64))
-    p = np.where(counted, p, np.nan)
-    wanted = table["correction"].replace(CORRECTIONS)
-    family = _family(table, (wanted == "dunnett").to_numpy())
-    codes, _ = pd.factorize(family + table["look_date"].astype(str))
-    adjusted, method = _adjusted(table, p, codes, wanted.to_numpy(dtype=object), np.isfinite(sequential))
-    significant = pd.array(adjusted <= table["alpha"].to_numpy(dtype=np.float64), dtype="boolean")
+    # Only headlines have a family, and naming families costs more than correcting them.
+    headlines = table[counted]
+    sequential = headlines["sequential_p_value"].to_numpy(dtype=np.float64)
+    p = np.where(np.isfinite(sequential), sequential, headlines["p_value"].to_numpy(dtype=np.float64))
+    wanted = headlines["correction"].replace(CORRECTIONS)
+    family = _family(headlines, (wanted == "dunnett").to_numpy())
+    (name, _), (day, days) = pd.factorize(family), pd.factorize(headlines["look_date"], use_na_sentinel=False)
+    codes = name * len(days) + day
+    adjusted, method = _adjusted(headlines, p, codes, wanted.to_numpy(dtype=object), np.isfinite(sequential))
+    significant = pd.array(adjusted <= headlines["alpha"].to_numpy(dtype=np.float64), dtype="boolean")
     significant[np.isnan(adjusted)] = pd.NA
-    return table.assign(
-        p_value_adjusted=adjusted,
-        correction=np.where(counted, method, None),
-        correction_family=family.where(counted),
-        is_significant=significant,
-    )
+    values = {"p_value_adjusted": adjusted, "correction": method, "correction_family": family}
+    corrected = pd.DataFrame(values | {"is_significant": significant}, index=headlines.index)
+    return table.drop(columns="correction").join(corrected)
 
 
 def _family(table: pd.DataFrame, by_arms: NDArray[np.bool_]) -> pd.Series:

@@ -32,7 +32,7 @@ def omnibus_p_value(headlines: pd.DataFrame) -> NDArray[np.float64]:
         effect says the same, and where a treatment has no estimate.
     """
     p_value = np.full(len(headlines), np.nan)
-    cell, _ = pd.factorize(pd.MultiIndex.from_frame(headlines[CELL].astype(str)))
+    cell = headlines.groupby(CELL, sort=False, dropna=False).ngroup().to_numpy()
     size = np.bincount(cell, minlength=1)
     rows = np.flatnonzero((size > 1)[cell])
     if not rows.size:

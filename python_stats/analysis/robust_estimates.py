@@ -55,7 +55,7 @@ def trimmed_estimates(comparisons: pd.DataFrame, trimmed_moment: pd.DataFrame) -
     status = np.where(tested, "ok", np.where(enough, "zero_variance", "too_few_units"))
     return estimate_rows(
         table, "trimmed", comparison, status=status, lift=lift, mean_control=means[0], mean_treatment=means[1],
-        is_unadjusted=False,
+        is_unadjusted=False, control_variance=np.where(tested, spreads[0] ** 2, np.nan),
     )  # fmt: skip
 
 
@@ -86,9 +86,11 @@ def geometric_estimates(comparisons: pd.DataFrame, log_moment: pd.DataFrame) -> 
     status = np.where(tested, "ok", np.where(positive, "zero_variance", "not_positive"))
     # One arm's geometric mean is right even where the other has none, but it would stand beside no comparison.
     means = [np.where(positive, mean, np.nan) for mean in (result.mean_control, result.mean_treatment)]
+    with np.errstate(all="ignore"):
+        own = np.where(tested, means[0] ** 2 * arms[0][1] / arms[0][2], np.nan)
     return estimate_rows(
         table, "geometric", result.comparison, status=status, lift=result.lift, mean_control=means[0],
-        mean_treatment=means[1], is_unadjusted=False,
+        mean_treatment=means[1], is_unadjusted=False, control_variance=own,
     )  # fmt: skip
 
 

@@ -122,8 +122,12 @@ def order_window(values: FloatArray, q: float) -> tuple[int, int, FloatArray]:
 
 
 def bucket_totals(rng: np.random.Generator, numerator: FloatArray, denominator: FloatArray, buckets: int) -> FloatArray:
-    """Hash units of shape (replications, units) into buckets: totals of shape (replications, buckets, 2)."""
+    """Hash units of shape (replications, units) into buckets.
+
+    Returns the totals of numerator and denominator and the number of units, shape (replications, buckets, 3).
+    """
     replications = numerator.shape[0]
     index = (rng.integers(0, buckets, numerator.shape) + buckets * np.arange(replications)[:, None]).ravel()
     totals = [np.bincount(index, part.ravel(), minlength=replications * buckets) for part in (numerator, denominator)]
-    return np.stack(totals, axis=-1).reshape(replications, buckets, 2)
+    totals.append(np.bincount(index, minlength=replications * buckets))
+    return np.stack(totals, axis=-1).reshape(replications, buckets, 3)

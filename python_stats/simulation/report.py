@@ -189,7 +189,7 @@ def _line(row: Judged, notes: list[str], *, first: bool) -> str:
     null, effect = result.null, result.effect
     scenario = ""
     if first:
-        scenario = f"{study.scenario}; effect {study.effect}; {null.replications:,} replications"
+        scenario = f"{study.scenario}; effect: {study.effect}; {null.replications:,} replications"
     word = row.word
     if row.note:
         if row.note not in notes:

@@ -62,7 +62,7 @@ def _tested(
         base = units[..., 1] if ratio else np.ones(units.shape[:2])
         totals.append(bucket_totals(rng, units[..., 0], base, count))
         # Buckets without units have no row.
-        replication, bucket = np.nonzero(totals[-1].any(axis=-1))
+        replication, bucket = np.nonzero(totals[-1][..., 2])
         found = totals[-1][replication, bucket]
         rows.append(
             pd.DataFrame(
@@ -71,6 +71,7 @@ def _tested(
                     "variant_id": variant,
                     "bucket": bucket,
                     "buckets": count,
+                    "n": found[:, 2],
                     "n_nonzero": np.where(bucket == bucket[0], (units[..., 0] != 0).sum(axis=1)[replication], 0),
                     "total_numerator": found[:, 0],
                     "total_denominator": found[:, 1],
@@ -82,7 +83,7 @@ def _tested(
     for estimator in ("bootstrap", "permutation"):
         asked = frame.assign(estimator=estimator)
         result |= by_estimator(bucket_estimates(asked, table, draws=DRAWS), asked, truth, lift_truth)
-    got = bootstrap_difference(*totals, method="studentized", draws=DRAWS)
+    got = bootstrap_difference(*(arm[..., :2] for arm in totals), method="studentized", draws=DRAWS)
     result["bootstrap_difference, studentized"] = answers(
         got.p_value, (got.ci_low, got.ci_high), truth, (got.lift_ci_low, got.lift_ci_high), lift_truth
     )

@@ -70,6 +70,9 @@ def test_the_bootstrap_row_is_the_librarys(rows):
     }.items():  # fmt: skip
         assert row[column] == pytest.approx(float(value), rel=1e-12)
     assert row["status"] == "ok" and row["lift_method"] == "bootstrap" and not row["is_unadjusted"]
+    # The control's part of the variance, by the units themselves; estimated from 60 buckets.
+    assert row["control_variance"] == pytest.approx(CONTROL.var(ddof=1) / len(CONTROL), rel=0.5)
+    assert row["control_variance"] < row["effect_se"] ** 2
 
 
 def test_the_permutation_row_is_the_librarys_for_any_split(rows):

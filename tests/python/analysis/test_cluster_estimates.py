@@ -11,19 +11,14 @@ import pytest
 from scipy import stats
 from statsmodels.regression.linear_model import WLS
 
-import python_stats.analysis.cluster_estimates as module
 from python_stats.analysis.cluster_estimates import cluster_estimates
 from python_stats.cluster_totals import cluster_moments
 from python_stats.clusters import cluster_arm, cluster_difference
 
+# A tenth of the default, for speed; signs are enumerated up to nine clusters.
+DRAWS = 999
 NAMES = ("cr3", "randomization", "wild_bootstrap")
 TOTALS = ("numerator", "denominator", "covariate", "covariate_denominator")
-
-
-@pytest.fixture(autouse=True)
-def few_draws(monkeypatch):
-    """A tenth of the draws, for speed; what is enumerated stays so up to nine clusters (signs)."""
-    monkeypatch.setattr(module, "DRAWS", 999)
 
 
 def market_arm(rng: np.random.Generator, clusters: int, effect: float, *, ratio: bool = False) -> dict[str, Any]:
@@ -70,8 +65,8 @@ def tables(comparison):
     return make
 
 
-def estimates(comparisons: pd.DataFrame, totals: pd.DataFrame) -> pd.DataFrame:
-    rows = cluster_estimates(comparisons, totals)
+def estimates(comparisons: pd.DataFrame, totals: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
+    rows = cluster_estimates(comparisons, totals, draws=draws)
     assert sorted(rows["estimator"]) == sorted(NAMES * len(comparisons))
     return rows.set_index("estimator")
 
@@ -219,12 +214,12 @@ def test_the_bootstrap_studentises_by_the_regression_s_cluster_error(tables, rat
     assert abs(row["p_value"] - fit.pvalues[1]) < 0.15
 
 
-def test_small_designs_are_enumerated_and_large_ones_drawn(tables, monkeypatch):
-    monkeypatch.setattr(module, "DRAWS", 9_999)
+def test_small_designs_are_enumerated_and_large_ones_drawn(tables):
     rng = np.random.default_rng(36)
     for control, treatment, signs, assignments in ((3, 3, 64, 20), (6, 7, 8192, 1716), (8, 8, 10_000, 12_870),
                                                    (9, 9, 10_000, 10_000)):  # fmt: skip
-        got = estimates(*tables(market_arm(rng, control, 0.0), market_arm(rng, treatment, 0.0)))["p_value_resolution"]
+        pair = tables(market_arm(rng, control, 0.0), market_arm(rng, treatment, 0.0))
+        got = estimates(*pair, draws=9_999)["p_value_resolution"]
         assert (1 / got["wild_bootstrap"], 1 / got["randomization"]) == pytest.approx((signs, assignments))
 
 
@@ -289,6 +284,7 @@ def test_several_treatments_share_the_control_s_clusters(tables):
     together = cluster_estimates(
         pd.concat([comparisons for comparisons, _ in single], ignore_index=True),
         pd.concat([totals for _, totals in single], ignore_index=True).drop_duplicates(["variant_id", "cluster_id"]),
+        draws=DRAWS,
     )
     for name, (comparisons, totals) in zip("ab", single, strict=True):
         want = estimates(comparisons, totals)
@@ -304,7 +300,9 @@ def test_many_comparisons_at_once_are_each_their_own(tables):
         arms = market_arm(rng, control, 0.0, ratio=ratio), market_arm(rng, treatment, 0.2, ratio=ratio)
         plan = {"metric_type": "ratio" if ratio else "mean", "plan_key": key, "metric_id": f"m{key}"}
         single.append(tables(*arms, **plan, alpha=0.05 + 0.05 * key))
-    together = cluster_estimates(*(pd.concat(parts, ignore_index=True) for parts in zip(*single, strict=True)))
+    together = cluster_estimates(
+        *(pd.concat(parts, ignore_index=True) for parts in zip(*single, strict=True)), draws=DRAWS
+    )
     for key, pair in enumerate(single):
         want = estimates(*pair)
         got = together[together["metric_id"] == f"m{key}"].set_index("estimator")
@@ -421,7 +419,8 @@ def test_clusters_without_a_denominator_count_in_the_assignment_only(tables):
 def test_comparisons_of_units_of_many_clusters_and_of_earlier_looks_have_no_rows(tables):
     rng = np.random.default_rng(50)
     comparisons, totals = tables(market_arm(rng, 5, 0.0), market_arm(rng, 5, 0.0))
-    for change in ({"is_clustered": False}, {"is_last_look": False}, {"plan_key": 99}, {"dimension": "country"}):
+    for change in ({"is_clustered": False}, {"is_last_look": False}, {"plan_key": 99}, {"dimension": "country"},
+                   {"metric_type": "quantile"}):  # fmt: skip
         assert cluster_estimates(comparisons.assign(**change), totals).empty
     assert cluster_estimates(comparisons, totals.iloc[:0]).empty
     assert cluster_estimates(comparisons.iloc[:0], totals).empty

@@ -72,6 +72,13 @@ def test_the_geometric_row_is_welch_on_logarithms(rows):
     assert row["status"] == "ok" and row["lift_method"] == "log_t"
 
 
+@pytest.mark.parametrize(("estimator", "offset"), [("trimmed", 0), ("geometric", 1)])
+def test_the_arms_parts_of_the_variance_add_up(rows, estimator, offset):
+    pair = CONTROL + offset, TREATMENT + offset
+    forth, back = rows(estimator, pair, pair[::-1]).to_dict("records")
+    assert forth["control_variance"] + back["control_variance"] == pytest.approx(forth["effect_se"] ** 2, rel=1e-9)
+
+
 def test_shift_and_scale(rows):
     plain, moved, wide = rows(
         "trimmed", (CONTROL, TREATMENT), (CONTROL + 70, TREATMENT + 70), (9 * CONTROL, 9 * TREATMENT)

@@ -112,7 +112,10 @@ def programme(write_experiment, stack):
 
 @pytest.fixture(scope="module")
 def built(shared_project, programme):
-    return shared_project.load(**programme[0]).must_run(as_of=str(AS_OF.date()))
+    flags = "--exclude-resource-type", "unit_test"
+    outcome = shared_project.load(**programme[0]).build(*flags, as_of=str(AS_OF.date()))
+    assert outcome.success, outcome.error
+    return shared_project
 
 
 @pytest.fixture(scope="module")

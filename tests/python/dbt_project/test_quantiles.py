@@ -213,10 +213,16 @@ def built(shared_project, write_experiment, stack):
         {arm: {"sales": value} for arm, (_, value) in CLUSTERED.items()},
         clusters={arm: [f"{arm}-{c}" for c in cluster] for arm, (cluster, _) in CLUSTERED.items()},
     )
-    tables = stack(*programmes, sales, event_tables(), daily_tables())
+    shown = write_experiment("shown", {arm: {"steady": UNITS[arm]["steady"]} for arm in ARMS})
+    shown["exposure"] = (
+        shown["assignment"]
+        .iloc[::2][["exp_id", "unit_id"]]
+        .assign(exposed_at=shown["assignment"]["assigned_at"].iloc[::2] + pd.Timedelta(minutes=1))
+    )
+    tables = stack(*programmes, sales, shown, event_tables(), daily_tables())
     plan = [
         planned("units", [m["metric_id"] for m in METRICS if m["numerator_kpi"] in UNITS["control"]]),
-        *(planned(name, ["steady_p75"]) for name in VARIANTS),
+        *(planned(name, ["steady_p75"]) for name in [*VARIANTS, "shown"]),
         planned("latency", ["latency_p50", "latency_p99", "latency_unit_p90"]),
         planned("sessions", ["session_p50"]),
         planned("markets", ["sales_p75", "sale_p75"]),
@@ -321,6 +327,17 @@ def test_shift_scale_and_swap(built, name, scale):
     limits = sorted(scale * plain[column] for column in ("effect_ci_low", "effect_ci_high"))
     assert [other["effect_ci_low"], other["effect_ci_high"]] == pytest.approx(limits, rel=1e-6)
     assert other["p_value"] == pytest.approx(plain["p_value"], rel=1e-6)
+
+
+def test_exposed_units_have_quantiles_of_their_own(built):
+    rows = built.table("experiment_results").query("exp_id == 'shown' and metric_id == 'steady_p75'")
+    rows = rows.set_index("population")
+    values = np.concatenate([UNITS[arm]["steady"] for arm in ARMS])
+    exposed = np.arange(len(values)) % 2 == 0
+    control = np.arange(len(values)) < len(UNITS["control"]["steady"])
+    check_arms(rows.loc["assigned"], [values[control], values[~control]], 0.75)
+    check_arms(rows.loc["exposed"], [values[control & exposed], values[~control & exposed]], 0.75)
+    assert rows.loc["exposed", "n_control"] == (control & exposed).sum()
 
 
 def grouped_bootstrap(arms, q, seed, draws=400):
@@ -442,8 +459,8 @@ def test_looks_say_that_a_quantile_is_not_monitored(built):
 def selection(dbt_session, tmp_path_factory):
     """Compile the macro to plain SQL on two tables."""
     path = tmp_path_factory.mktemp("inline") / "warehouse.duckdb"
-    query = "with wanted as (from cells), stored as (from rows_of_cells), "
-    query += "{{ dbt_experiments.order_statistics('wanted', 'stored') }} select * from run order by variant_key, rank"
+    query = "with wanted as (from cells), stored as (from rows_of_cells) "
+    query += "from ({{ dbt_experiments.order_statistics('wanted', 'stored') }}) order by variant_key, rank"
     compiled = dbt_session._invoke(["compile", "--inline", query, "--vars", "{demo: true}"], path)
     assert compiled.success, compiled.exception
     return compiled.result.results[0].node.compiled_code

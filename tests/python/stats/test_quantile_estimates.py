@@ -74,7 +74,7 @@ def one(control, treatment, q=0.5, share=SHARES, **more):
 
 
 def test_rows_are_the_librarys_numbers_and_the_raw_quantiles():
-    control, treatment = sample(1), sample(2, scale=1.5)
+    control, treatment = sample(1), sample(2, scale=1.2)
     row = one(control, treatment, 0.75)
     windows = [(400, 1, np.sort(value)) for value in (control, treatment)]
     want = quantile_difference(*windows[0], *windows[1], 0.75)
@@ -82,7 +82,7 @@ def test_rows_are_the_librarys_numbers_and_the_raw_quantiles():
         [np.quantile(control, 0.75), np.quantile(treatment, 0.75)]
     )
     assert row["effect_se"] == pytest.approx(float(want.se), rel=1e-6)
-    assert row["p_value"] == pytest.approx(float(want.p_value), rel=1e-6)
+    assert row["p_value"] == pytest.approx(float(want.p_value), rel=1e-6, abs=1e-8)
     assert [row["effect_ci_low"], row["effect_ci_high"]] == pytest.approx([float(want.ci_low), float(want.ci_high)])
     assert [row["lift_ci_low"], row["lift_ci_high"]] == pytest.approx(
         [float(want.lift_ci_low), float(want.lift_ci_high)]
