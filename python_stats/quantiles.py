@@ -25,7 +25,6 @@ from python_stats.order_statistics import (
     spacing_error,
     variance_of_share,
 )
-from python_stats.order_statistics import order_statistic_window as order_statistic_window
 from python_stats.wald import check_alpha, check_alternative, tail_alpha
 
 BLOCK_OF_CELLS = 128

@@ -4,9 +4,7 @@
     method cannot be used), its `parameter`, or the `issue` that makes it unusable.
   -#}
   {%- set known = dbt_experiments.sequential_methods() -%}
-  {%- set has_parameter = 'sequential_parameter' in dbt_experiments.input_tables()['experiment'].columns -%}
-  {%- set parameter = input ~ '.sequential_parameter' if has_parameter
-      else 'cast(null as ' ~ dbt_experiments.type_double() ~ ')' -%}
+  {%- set parameter = input ~ '.sequential_parameter' -%}
   {%- set said -%}
     case nullif(trim(lower({{ input }}.sequential_method)), '')
             {%- for alias, method in known.aliases.items() %} when '{{ alias }}' then '{{ method }}'{% endfor %}

@@ -20,6 +20,7 @@
       'min_duration_days': ['integer', false, none],
       'max_duration_days': ['integer', false, none],
       'sequential_method': ['text', false, none],
+      'sequential_parameter': ['number', false, none],
       'correction': ['text', false, none],
       'cluster_unit': ['text', false, none],
     }},

@@ -8,9 +8,8 @@ def model(dbt, session):
     dbt.config(materialized="table")
     effect = dbt.ref("effect").df()
     # Planning is about units that are assigned; who of them is exposed shows only afterwards.
-    plan = dbt.ref("comparison").df().query("population == 'assigned'")[
-        ["exp_id", "metric_id", "variant_id", "alpha", "power", "alternative", "mde", "effect_scale"]
-    ]
+    comparisons = dbt.ref("comparison").df().query("population == 'assigned'")
+    plan = comparisons[["exp_id", "metric_id", "variant_id", "alpha", "power", "alternative", "mde", "effect_scale"]]
     headline = effect[effect["is_headline"] & (effect["population"] == "assigned")]
     headline = headline.merge(plan, on=["exp_id", "metric_id", "variant_id"])
     return typed_frame(precision_now(headline), POWER_COLUMNS)

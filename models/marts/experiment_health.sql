@@ -33,6 +33,10 @@ configuration as (
                 case
                     when setting_issue is null then 'One control, and planned traffic that adds up.'
                     when setting_issue = 'ends_before_start' then 'The experiment ends before it starts.'
+                    when setting_issue = 'no_planned_units'
+                        then 'The sequential method needs planned_units; the experiment is analysed with a fixed horizon.'
+                    when setting_issue = 'unknown_sequential_method'
+                        then 'The sequential method is not known; the experiment is analysed with a fixed horizon.'
                     else
                         'A setting of the experiment cannot be read (' || setting_issue
                         || '); the default of the project is used instead.'
@@ -313,7 +317,8 @@ clusters as (
                 || 'assignment leaked. Intervals treat each part as a cluster of its own.'
             else
                 'The smallest comparison rests on ' || cast(least_clusters.n_clusters as {{ dbt.type_string() }})
-                || ' clusters; intervals are cluster-robust (CR2) with Bell-McCaffrey degrees of freedom.'
+                || ' clusters; intervals are cluster-robust (CR2) with Bell-McCaffrey degrees of freedom; with fewer than '
+                || 'ten clusters in an arm, plan the estimator randomization.'
         end as message
     from experiment
     left join (

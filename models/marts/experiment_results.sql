@@ -4,6 +4,25 @@ with headline as (
     select * from {{ ref('effect') }} where is_headline
 ),
 
+-- Where a sequential plan was monitored, its interval is the one that holds at this look.
+deciding as (
+    select
+        exp_id,
+        metric_id,
+        variant_id,
+        population,
+        dimension,
+        segment,
+        effect,
+        lift,
+        {%- for limit in ['ci_low', 'ci_high'] %}
+        case when sequential_p_value is null then effect_{{ limit }} else sequential_{{ limit }} end as effect_{{ limit }},
+        case when sequential_p_value is null then lift_{{ limit }} else sequential_lift_{{ limit }} end
+            as lift_{{ limit }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from headline
+),
+
 unadjusted as (
     select * from {{ ref('effect') }} where is_unadjusted
 ),
@@ -70,7 +89,7 @@ judged as (
         case plan.direction when 'decrease' then posterior.loss_keep else posterior.loss_ship end as expected_loss,
         (headline.n_control + headline.n_treatment)
         / nullif(coalesce(control.n_units, 0) + coalesce(treatment.n_units, 0), 0) as maturity_share,
-        {{ dbt_experiments.good_side('plan.effect_scale', 'plan.direction') }}
+        {{ dbt_experiments.good_side('plan.effect_scale', 'plan.direction', 'deciding') }}
     from headline
     inner join plan
         on
@@ -78,6 +97,14 @@ judged as (
             and headline.metric_id = plan.metric_id
             and headline.variant_id = plan.variant_id
             and headline.population = plan.population
+    inner join deciding
+        on
+            headline.exp_id = deciding.exp_id
+            and headline.metric_id = deciding.metric_id
+            and headline.variant_id = deciding.variant_id
+            and headline.population = deciding.population
+            and headline.dimension = deciding.dimension
+            and headline.segment = deciding.segment
     left join unadjusted
         on
             headline.exp_id = unadjusted.exp_id
@@ -159,6 +186,8 @@ select
     judged.sequential_p_value,
     judged.sequential_ci_low,
     judged.sequential_ci_high,
+    judged.sequential_lift_ci_low,
+    judged.sequential_lift_ci_high,
     judged.sequential_boundary,
     cast(judged.first_crossed_on as date) as first_crossed_on,
     judged.always_valid_p_value,
@@ -166,12 +195,15 @@ select
     judged.always_valid_ci_high,
     judged.mde,
     case
+        -- The effect of a rank test is a probability; margins are in the metric's unit.
+        when judged.estimator = 'mann_whitney' then null
         when judged.mde is null or judged.good_high is null then null
         when judged.good_high < judged.mde then false
         when judged.is_significant and judged.good_estimate >= judged.mde then true
     end as is_practical,
     judged.non_inferiority_margin,
     case
+        when judged.estimator = 'mann_whitney' then null
         when judged.non_inferiority_margin is null or judged.good_low is null then null
         else judged.good_low > -judged.non_inferiority_margin
     end as is_non_inferior,

@@ -28,6 +28,7 @@ select
     statistic,
     df,
     p_value,
+    p_value_resolution,
     cohens_d,
     variance_reduction,
     probability_greater,

@@ -43,6 +43,8 @@ def bayesian_readings(
     See `bayes.beta_binomial` and `bayes.normal_normal`.
     """
     shown = headlines[[*KEYS, "estimator", "effect", "effect_se", "mean_control", "mean_treatment"]]
+    # The effect of a rank test is a probability: its loss would have no unit.
+    shown = shown[shown["estimator"] != "mann_whitney"]
     plan = comparisons.drop(columns=["estimator"])
     table = plan.merge(shown[shown["effect_se"] > 0], on=KEYS, how="inner").reset_index(drop=True)
     alpha = table["alpha"].to_numpy(dtype=float)

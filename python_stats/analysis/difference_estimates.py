@@ -7,10 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from python_stats.adjustment import linearised
+from python_stats.analysis.cluster_df import cluster_df
 from python_stats.analysis.estimate_rows import KEYS, estimate_rows
 from python_stats.analysis.status_after import status_after
 from python_stats.causal import difference_in_differences
-from python_stats.clusters import bell_mccaffrey_df
 from python_stats.lift import lift_interval
 from python_stats.moments import Moments, linear_combination
 from python_stats.wald import Comparison, wald
@@ -78,10 +78,7 @@ def _estimates(table: pd.DataFrame, ratio: bool, lift_method: str) -> pd.DataFra
     clustered = table["is_clustered"].to_numpy(dtype=bool)
     if clustered.any():
         robust = [_now_and_before(table, arm, "cluster_", ratio) for arm in ("control", "treatment")]
-        df = bell_mccaffrey_df(
-            robust[0].n, table["satterthwaite_trace_control"].to_numpy(dtype=np.float64),
-            robust[1].n, table["satterthwaite_trace_treatment"].to_numpy(dtype=np.float64),
-        )  # fmt: skip
+        df = cluster_df(table)
         se = np.sqrt(sum(linear_combination(arm, [1.0, -1.0]).var[:, 0] / arm.n for arm in robust))
         # Units without spread in their changes have clusters without it, but for rounding.
         se = np.where(np.isfinite(comparison.p_value), se, np.nan)

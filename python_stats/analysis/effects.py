@@ -32,7 +32,8 @@ COMPARISON = ["exp_id", "metric_id", "variant_id", "population", "dimension", "s
 # What the monitoring of a headline adds to its row.
 MONITORED = [
     "sequential_method", "information_fraction", "sequential_p_value", "sequential_ci_low", "sequential_ci_high",
-    "sequential_boundary", "first_crossed_on", "always_valid_p_value", "always_valid_ci_low", "always_valid_ci_high",
+    "sequential_lift_ci_low", "sequential_lift_ci_high", "sequential_boundary", "first_crossed_on",
+    "always_valid_p_value", "always_valid_ci_low", "always_valid_ci_high",
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from python_stats.analysis.headline import mark_headline
+from python_stats.analysis.headline import PLANNED, mark_headline
 from python_stats.analysis.moment_estimates import moment_estimates
 from python_stats.analysis.rate_estimates import rate_estimates
 from python_stats.analysis.statuses import status_before
@@ -26,9 +26,11 @@ def look_estimates(
     Returns
     -------
     DataFrame
-        One row per comparison and look. A plan that asks for an estimator that needs more than moments has the status
-        ``estimator_unavailable`` at every look.
+        One row per comparison and look. Estimators that need more than moments are not followed from look to look:
+        where a plan asks for one, its looks show what the moments say.
     """
+    followed = comparisons["estimator"].isin([*PLANNED, "exact"])
+    comparisons = comparisons.assign(estimator=comparisons["estimator"].astype(object).where(followed, None))
     possible = comparisons[status_before(comparisons, min_units) == ""].reset_index(drop=True)
     parts = [
         moment_estimates(comparisons, min_units=min_units, lift_method=lift_method),

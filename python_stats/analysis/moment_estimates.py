@@ -12,10 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from python_stats.adjustment import Adjusted, cuped, cuped_ratio, linearised
+from python_stats.analysis.arm_moments import arm_moments
+from python_stats.analysis.cluster_df import cluster_df
 from python_stats.analysis.estimate_rows import estimate_rows
 from python_stats.analysis.quantile_estimates import is_quantile
 from python_stats.analysis.statuses import status_before
-from python_stats.clusters import bell_mccaffrey_df
 from python_stats.lift import lift_interval
 from python_stats.means import cohen_d
 from python_stats.moments import Moments
@@ -107,7 +108,7 @@ def _estimate(
     """Fill both estimators' arrays at ``picked``."""
     plan = {"alpha": table["alpha"].to_numpy(dtype=float), "alternative": table["alternative"].to_numpy(dtype=str)}
     use = [0, 1, 2, 3] if ratio else [0, 2]
-    control, treatment = (_moments(table, arm, "", use) for arm in ("control", "treatment"))
+    control, treatment = (arm_moments(table, arm, use) for arm in ("control", "treatment"))
     result = (cuped_ratio if ratio else cuped)(control, treatment, **plan)
     raw = _unadjusted(table, ratio, control, treatment, result, plan)
     se_control, cov_effect = result.se_control, result.cov_effect_control
@@ -125,7 +126,7 @@ def _estimate(
         se_control = np.where(clustered, robust[2], se_control)
         se_adjusted_control = np.where(clustered, robust[2], se_adjusted_control)
         cov_adjusted = np.where(clustered, robust[3], cov_adjusted)
-        robust_control = _moments(table, "control", "cluster_", use)
+        robust_control = arm_moments(table, "control", use, prefix="cluster_")
         own_variance = np.where(clustered, _control_variance(robust_control, ratio, result.theta), own_variance)
 
     values = (
@@ -140,22 +141,6 @@ def _estimate(
         target.cov_effect_control[picked] = cov
         target.control_variance[picked] = variance
         target.available[picked] = usable
-
-
-def _moments(table: pd.DataFrame, arm: str, prefix: str, use: list[int]) -> Moments:
-    """Moments of one arm. A covariate that does not exist is one that does not vary, and so is not used."""
-    rows = len(table)
-    mean, cov = np.empty((rows, len(use))), np.empty((rows, len(use), len(use)))
-    for i, a in enumerate(use):
-        mean[:, i] = table[f"mean_{VARIABLES[a]}_{arm}"].to_numpy(dtype=np.float64)
-        for j, b in enumerate(use[i:], start=i):
-            name = f"var_{VARIABLES[a]}" if a == b else f"cov_{VARIABLES[a]}_{VARIABLES[b]}"
-            cov[:, i, j] = cov[:, j, i] = table[f"{prefix}{name}_{arm}"].to_numpy(dtype=np.float64)
-    covariates = np.array(use) >= VARIABLES.index("covariate")
-    mean[:, covariates] = np.nan_to_num(mean[:, covariates])
-    either = covariates[:, None] | covariates[None, :]
-    cov[:, either] = np.nan_to_num(cov[:, either])
-    return Moments(table[f"n_{arm}"].to_numpy(dtype=np.float64), mean, cov)
 
 
 def _control_variance(control: Moments, ratio: bool, theta: FloatArray) -> FloatArray:
@@ -193,11 +178,10 @@ def _clustered(
     table: pd.DataFrame, ratio: bool, use: list[int], result: Adjusted, plan: dict[str, NDArray[np.generic]]
 ) -> tuple[Comparison, Comparison, FloatArray, FloatArray]:
     """Compare by cluster-robust variances: raw, adjusted, se of the control mean, covariance of effect and control."""
-    arms = [_moments(table, arm, "cluster_", use) for arm in ("control", "treatment")]
+    arms = [arm_moments(table, arm, use, prefix="cluster_") for arm in ("control", "treatment")]
     if ratio:
         arms = [linearised(arm, ((0, 1), (2, 3))) for arm in arms]
-    traces = [table[f"satterthwaite_trace_{arm}"].to_numpy(dtype=np.float64) for arm in ("control", "treatment")]
-    df = bell_mccaffrey_df(arms[0].n, traces[0], arms[1].n, traces[1])
+    df = cluster_df(table)
     theta = np.nan_to_num(result.theta)
     with np.errstate(all="ignore"):
         # Variances of the means: outcome, covariate and both, per arm. Without a covariate theta is 0.
@@ -222,6 +206,10 @@ def _final_status(
     no_test = silent & ~np.isfinite(comparison.p_value)
     without = (table[["mean_denominator_control", "mean_denominator_treatment"]].to_numpy(dtype=float) == 0).any(axis=1)
     status = np.where(no_test & is_ratio & without, "zero_denominator", status)
+    # One cluster with all of an arm's weight leaves nothing to compare it with.
+    alone = table[["satterthwaite_trace_control", "satterthwaite_trace_treatment"]].isna().any(axis=1).to_numpy()
+    alone = alone & table["is_clustered"].to_numpy(dtype=bool)
+    status = np.where(no_test & (status == "") & alone, "too_few_clusters", status)
     status = np.where(no_test & (status == ""), "zero_variance", status)
     return np.where(status == "", "ok", status)
 

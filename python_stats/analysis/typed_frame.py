@@ -37,6 +37,7 @@ EFFECT_COLUMNS = {
     "statistic": "float64",
     "df": "float64",
     "p_value": "float64",
+    "p_value_resolution": "float64",
     "cohens_d": "float64",
     "variance_reduction": "float64",
     "p_value_adjusted": "float64",
@@ -52,6 +53,8 @@ EFFECT_COLUMNS = {
     "sequential_p_value": "float64",
     "sequential_ci_low": "float64",
     "sequential_ci_high": "float64",
+    "sequential_lift_ci_low": "float64",
+    "sequential_lift_ci_high": "float64",
     "sequential_boundary": "float64",
     "first_crossed_on": "datetime64[us]",
     "always_valid_p_value": "float64",
@@ -62,8 +65,8 @@ EFFECT_COLUMNS = {
 
 # What is made of all headlines at once, or of a posterior, has no place at single looks.
 _ONLY_AT_AS_OF = (
-    "cohens_d", "p_value_adjusted", "correction", "correction_family", "is_significant", "omnibus_p_value",
-    "probability_greater", "loss_ship", "loss_keep",
+    "cohens_d", "p_value_resolution", "p_value_adjusted", "correction", "correction_family", "is_significant",
+    "omnibus_p_value", "probability_greater", "loss_ship", "loss_keep",
 )  # fmt: skip
 
 LOOK_COLUMNS = {name: kind for name, kind in EFFECT_COLUMNS.items() if name not in _ONLY_AT_AS_OF}

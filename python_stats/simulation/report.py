@@ -105,11 +105,17 @@ def judge(results: Sequence[Result]) -> list[Judged]:
     rows = []
     for result, row in zip(results, cells, strict=True):
         verdicts = tuple(verdict(errors, trials, ALPHA, level) for errors, trials in row)
-        notes = result.study.notes
-        off = "liberal" in verdicts or "conservative" in verdicts
-        note = notes.get(result.method, notes.get("*", "") if "liberal" in verdicts else "") if off else ""
-        rows.append(Judged(result, (verdicts[0], verdicts[1], verdicts[2]), note))
+        rows.append(Judged(result, (verdicts[0], verdicts[1], verdicts[2]), _note(result, verdicts)))
     return rows
+
+
+def _note(result: Result, verdicts: Sequence[str]) -> str:
+    """Return what the study says about a method that is off its level: about it, or about all that are too liberal."""
+    notes = result.study.notes
+    if "liberal" in verdicts:
+        general = "" if result.method in result.study.contrast else notes.get("*", "")
+        return notes.get(result.method, general)
+    return notes.get(result.method, "") if "conservative" in verdicts else ""
 
 
 def _cells(result: Result) -> list[tuple[float, float]]:
@@ -205,7 +211,7 @@ def _line(row: Judged, notes: list[str], *, first: bool) -> str:
         _share(covered.covered, covered.intervals, "" if covered is effect else "°"),
         _share(lifted.lift_covered, lifted.lift_intervals, "" if lifted is effect else "°"),
         _share(effect.rejected, effect.tested),
-        _percent(null.refused, effect.refused),
+        _refused(null, effect),
         word,
     )
     return "| " + " | ".join(cells) + " |"
@@ -215,5 +221,8 @@ def _share(hits: float, trials: float, mark: str = "") -> str:
     return f"{100 * hits / trials:.2f} ± {100 * margin(hits, trials):.2f}{mark}" if trials else ""
 
 
-def _percent(without: float, with_effect: float) -> str:
-    return "0" if without == with_effect == 0 else f"{100 * without:.1f}, {100 * with_effect:.1f}"
+def _refused(null: Tally, effect: Tally) -> str:
+    # A run that only some methods take part in says nothing about the others.
+    runs = [run for run in (null, effect) if run.answered or not (null.answered or effect.answered)]
+    shares = [100 * run.refused for run in runs]
+    return ", ".join(f"{share:.1f}" for share in shares) if any(shares) else "0"

@@ -23,6 +23,7 @@ Outcome = Callable[[FloatArray, FloatArray], FloatArray]
 
 GROUP = "CUPED, regression adjustment, post-stratification"
 STRATA = 4
+QUARTILES = np.array([-0.67449, 0.0, 0.67449])
 # Means without an effect.
 BASE = {"mean": 10.0, "proportion": 0.15}
 
@@ -61,7 +62,7 @@ def adjusted(
             if skewed:
                 x = np.exp(x)
             arms.append(moments_of(np.concatenate([y[..., None], x], axis=-1)))
-            strata.append(_by_stratum(y, x[..., 0]))
+            strata.append(_by_stratum(y, x[..., 0], np.exp(QUARTILES) if skewed else QUARTILES))
         frame = comparison_frame(*(arm.select([0, 1]) for arm in arms), ("numerator", "covariate"),
                                  metric_type=metric_type)  # fmt: skip
         result = shipped(frame, truth, None if skewed else truth / BASE[metric_type])
@@ -75,12 +76,9 @@ def adjusted(
     return simulate
 
 
-def _by_stratum(y: FloatArray, x: FloatArray) -> Moments:
-    """Moments of the outcome in the quarters of the covariate's population, shape (replications, strata)."""
-    middle = np.exp(0.0) if x.min() > 0 else 0.0
-    edges = np.array([-0.67449, 0.0, 0.67449])
-    index = np.searchsorted(np.exp(edges) if middle else edges, x)
-    cell = (index + STRATA * np.arange(len(x))[:, None]).ravel()
+def _by_stratum(y: FloatArray, x: FloatArray, edges: FloatArray) -> Moments:
+    """Moments of the outcome between the edges of the covariate, shape (replications, strata)."""
+    cell = (np.searchsorted(edges, x) + STRATA * np.arange(len(x))[:, None]).ravel()
     cells = STRATA * len(x)
     n = np.bincount(cell, minlength=cells).astype(np.float64)
     with np.errstate(all="ignore"):

@@ -114,6 +114,6 @@ STUDIES = [
            compliers((200, 200), compliance=0.02, effect=5.0, always=0.05), note=WEAK),
     _study("before and after, 100 + 100", "0.35 sd", before_after((100, 100), effect=0.35)),
     _study("before and after, 10 + 40", "0.9 sd", before_after((10, 40), effect=0.9), STATA),
-    _study("5 segments of 100 + 100", "effects from -0.2 to +0.6 sd", segments(5, 100, spread=0.4), note=Q_SMALL),
-    _study("20 segments of 10 + 10", "effects from -0.8 to +1.2 sd", segments(20, 10, spread=1.0), note=Q_SMALL),
+    _study("5 segments of 100 + 100", "from -0.2 to +0.6 sd", segments(5, 100, spread=0.4), note=Q_SMALL),
+    _study("20 segments of 10 + 10", "from -0.8 to +1.2 sd", segments(20, 10, spread=1.0), note=Q_SMALL),
 ]  # fmt: skip

@@ -186,9 +186,17 @@ FEW_RATIOS = (
     "the delta method on few clusters, whose denominators differ: the variance estimate is small where the ratio of a "
     "large cluster is near the mean. `randomization` keeps its level"
 )
+FEW = (
+    "with three to five clusters an arm the slope of the covariate, taken as known, and the logarithm of the lift, "
+    "taken as normal, are estimated from as little as the variance"
+)
+WILD_RATIOS = (
+    "the bootstrap's signs leave the denominators, which differ between clusters, as they are. `randomization` keeps "
+    "its level"
+)
 RARE = "a rate this low has one or two events in a cluster: the limits stand on very few of them"
 
-SHAPES = (("equal", equal_sizes, ""), ("unequal", unequal_sizes, UNEQUAL))
+SHAPES = (("equal", equal_sizes, FEW), ("unequal", unequal_sizes, UNEQUAL))
 
 
 def _study(
@@ -232,7 +240,7 @@ STUDIES = [
     *(
         _study(f"ratio, {clusters} clusters, unequal sizes", f"+{effect}",
                by_resampling(unequal_sizes(clusters), ratios(0.1), effect=effect, metric_type="ratio"),
-               group=RESAMPLED, replications=1_000)
+               group=RESAMPLED, replications=1_000, note=WILD_RATIOS)
         for clusters, effect in ((10, 0.2), (20, 0.13))
     ),
 ]  # fmt: skip

@@ -218,12 +218,15 @@ def test_trap_sequential_columns_never_overwrite_the_fixed_ones(daily):
 
 
 def test_a_method_that_cannot_be_used_leaves_a_fixed_horizon_and_warns(daily, project):
-    for exp_id, issue in (("endless", "no_planned_units"), ("word", "unknown_sequential_method")):
+    for exp_id, issue, words in (
+        ("endless", "no_planned_units", "needs planned_units"),
+        ("word", "unknown_sequential_method", "is not known"),
+    ):
         assert of(daily, exp_id)["sequential_method"].isna().all()
         assert project.result(exp_id, "v")["p_value_adjusted"] == project.result(exp_id, "v")["p_value"]
         check = project.health(exp_id).loc["configuration"]
         assert check["status"] == "warn"
-        assert issue in check["message"]
+        assert words in check["message"] and "fixed horizon" in check["message"]
         assert project.issues()["experiment", exp_id, issue] == 1
 
 
