@@ -18,7 +18,7 @@ from python_stats.analysis.families import correct_families
 from python_stats.analysis.headline import mark_headline
 from python_stats.analysis.moment_estimates import moment_estimates
 from python_stats.analysis.omnibus_tests import omnibus_p_value
-from python_stats.analysis.quantile_estimates import quantile_estimates
+from python_stats.analysis.quantile_estimates import is_quantile, quantile_estimates
 from python_stats.analysis.rank_estimates import rank_estimates
 from python_stats.analysis.rate_estimates import rate_estimates
 from python_stats.analysis.regression_estimates import regression_estimates
@@ -103,7 +103,9 @@ def all_estimates(comparisons: pd.DataFrame, evidence: Evidence, settings: Setti
     DataFrame
         One row per comparison and estimator, exactly one of each comparison with ``is_headline``.
     """
-    possible = comparisons[status_before(comparisons, settings.min_units) == ""].reset_index(drop=True)
+    # A quantile is no function of sums, whatever a plan asks for.
+    estimable = (status_before(comparisons, settings.min_units) == "") & ~is_quantile(comparisons)
+    possible = comparisons[estimable].reset_index(drop=True)
     lift = {"lift_method": settings.lift_method}
     parts = [
         moment_estimates(comparisons, min_units=settings.min_units, **lift),
@@ -128,7 +130,7 @@ def all_estimates(comparisons: pd.DataFrame, evidence: Evidence, settings: Setti
             parts.append(estimate(possible, moments, **options))
     estimates = mark_headline(_stacked(parts), comparisons)
     headlines = estimates[estimates["is_headline"]]
-    readings = bayesian_readings(possible, headlines, prior_lift_sd=settings.prior_lift_sd)
+    readings = bayesian_readings(comparisons, headlines, prior_lift_sd=settings.prior_lift_sd)
     estimates.loc[estimates["is_headline"], "omnibus_p_value"] = omnibus_p_value(headlines)
     return _stacked([estimates, readings])
 

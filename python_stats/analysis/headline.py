@@ -15,7 +15,7 @@ PREFERRED = ("quantile", "exact", "cluster_cuped", "ratio_cuped", "cuped", "clus
 # What a plan's words mean, where they are not an estimator's own name. CUPED falls back to the raw comparison where
 # there is no usable pre-period: the estimate is the same in expectation, and the row names what was used.
 ADJUSTED = ("cluster_cuped", "ratio_cuped", "cuped")
-UNADJUSTED = ("cluster", "ratio", "difference")
+UNADJUSTED = ("cluster", "ratio", "difference", "quantile")
 PLANNED = {
     "cuped": ADJUSTED + UNADJUSTED,
     **dict.fromkeys(("difference", "ratio", "cluster", "unadjusted"), UNADJUSTED),

@@ -6,6 +6,7 @@ import pandas as pd
 
 from python_stats.analysis.headline import PLANNED, mark_headline
 from python_stats.analysis.moment_estimates import moment_estimates
+from python_stats.analysis.quantile_estimates import quantile_estimates
 from python_stats.analysis.rate_estimates import rate_estimates
 from python_stats.analysis.statuses import status_before
 
@@ -35,6 +36,7 @@ def look_estimates(
     parts = [
         moment_estimates(comparisons, min_units=min_units, lift_method=lift_method),
         rate_estimates(possible, exact_below=exact_below),
+        quantile_estimates(comparisons, min_units=min_units),
     ]
     # pandas would let a frame without rows decide types.
     filled = [part for part in parts if len(part)] or parts[:1]

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from python_stats.cluster_totals import cluster_moments
 from python_stats.moments import Moments
 from python_stats.order_statistics import order_statistic_window
 from python_stats.simulation.shipped import Clusters
@@ -35,7 +34,7 @@ class ClusterRows(NamedTuple):
 
 
 def cluster_arms(
-    size: NDArray[np.int64], treated: NDArray[np.bool_], values: FloatArray
+    size: NDArray[np.int64], treated: NDArray[np.bool_], values: FloatArray, *, is_ratio: bool = False
 ) -> tuple[tuple[Moments, Moments], tuple[Clusters, Clusters], ClusterRows]:
     """Reduce units in clusters to unit moments, cluster-robust moments and cluster totals.
 
@@ -45,20 +44,41 @@ def cluster_arms(
         Units and arm of each cluster.
     values : ndarray, shape (units, k)
         Values of the units of all clusters, cluster after cluster.
+    is_ratio : bool, default False
+        Whether the second variable is the denominator of the first; clusters then weigh by it.
     """
     replications, clusters = size.shape
     owner = np.repeat(np.arange(size.size), size.ravel())
     arm = (2 * np.arange(replications)[:, None] + treated).ravel()
     totals = np.stack([np.bincount(owner, column, minlength=size.size) for column in values.T], axis=-1)
     moments = _moments_by_cell(arm[owner], values, 2 * replications)
-    robust = cluster_moments(arm, size.ravel(), totals[:, 0], covariates=totals[:, 1:], cells=2 * replications)
-    effective = robust.n[:, None, None] * robust.cr2
-    arms = tuple(moments[i::2] for i in (0, 1))
-    parts = tuple(Clusters(robust.clusters[i::2], robust.trace_squared_cr2[i::2], effective[i::2]) for i in (0, 1))
-    rows = ClusterRows(
-        np.repeat(np.arange(replications), clusters), treated.ravel(), size.ravel().astype(np.float64), totals
-    )
-    return (arms[0], arms[1]), (parts[0], parts[1]), rows
+    units = size.ravel().astype(np.float64)
+    robust = _cluster_moments(arm, units, totals, totals[:, 1] if is_ratio else units, moments)
+    rows = ClusterRows(np.repeat(np.arange(replications), clusters), treated.ravel(), units, totals)
+    return (moments[0::2], moments[1::2]), (robust.at(slice(0, None, 2)), robust.at(slice(1, None, 2))), rows
+
+
+def _cluster_moments(
+    cell: NDArray[np.intp], size: FloatArray, totals: FloatArray, weight: FloatArray, moments: Moments
+) -> Clusters:
+    """Return what the model ``cluster_moment`` holds, from cluster totals: CR2 with the shares of the weight."""
+    cells, k = moments.mean.shape
+    with np.errstate(all="ignore"):
+        share = weight / np.bincount(cell, weight, minlength=cells)[cell]
+        residual = totals - size[:, None] * moments.mean[cell]
+        cov = np.empty((cells, k, k))
+        for i in range(k):
+            for j in range(i, k):
+                product = residual[:, i] * residual[:, j] / (1 - share)
+                cov[:, i, j] = cov[:, j, i] = np.bincount(cell, product, minlength=cells) / moments.n
+        squared, leverage, leverage_squared = (
+            np.bincount(cell, term, minlength=cells)
+            for term in (share**2, share**2 / (1 - share), share**4 / (1 - share) ** 2)
+        )
+    undefined = np.bincount(cell, ~((share >= 0) & (share < 1 - 1e-12)), minlength=cells) > 0
+    trace = np.where(undefined, np.nan, squared + leverage**2 - leverage_squared)
+    cov[undefined] = np.nan
+    return Clusters(np.bincount(cell, minlength=cells).astype(np.float64), trace, cov)
 
 
 def _moments_by_cell(cell: NDArray[np.intp], values: FloatArray, cells: int) -> Moments:

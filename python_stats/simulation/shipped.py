@@ -36,6 +36,10 @@ class Clusters(NamedTuple):
     trace: FloatArray
     cov: FloatArray
 
+    def at(self, index: slice) -> Clusters:
+        """Return the clusters of these cells."""
+        return Clusters(self.count[index], self.trace[index], self.cov[index])
+
 
 def comparison_frame(
     control: Moments,

@@ -110,8 +110,8 @@ def by_cluster(
     def simulate(rng: np.random.Generator, replications: int, with_effect: bool) -> dict[str, Trials]:
         truth = effect if with_effect else 0.0
         size, treated, drawn = _drawn(rng, replications, sizes, units, truth)
-        arms, parts, rows = cluster_arms(size, treated, drawn)
         ratio = metric_type == "ratio"
+        arms, parts, rows = cluster_arms(size, treated, drawn, is_ratio=ratio)
         names = ("numerator", "denominator") if ratio else ("numerator", "covariate")[: drawn.shape[1]]
         frame = comparison_frame(*arms, names, metric_type=metric_type, clusters=parts, alternative=alternative)
         result = shipped(frame, truth, truth / mean)
@@ -148,7 +148,7 @@ def by_resampling(sizes: IntArray, units: Units, *, effect: float, metric_type: 
     def simulate(rng: np.random.Generator, replications: int, with_effect: bool) -> dict[str, Trials]:
         truth = effect if with_effect else 0.0
         size, treated, drawn = _drawn(rng, replications, sizes, units, truth)
-        arms, parts, rows = cluster_arms(size, treated, drawn)
+        arms, parts, rows = cluster_arms(size, treated, drawn, is_ratio=metric_type == "ratio")
         names = ("numerator", "denominator" if metric_type == "ratio" else "covariate")[: drawn.shape[1]]
         frame = comparison_frame(*arms, names, metric_type=metric_type, clusters=parts)
         return by_estimator(cluster_estimates(frame, _totals(arms, rows, names)), frame, truth)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from python_stats.cluster_totals import cluster_moments
 from python_stats.moments import moments_of
 from python_stats.simulation.bands import margin, verdict
 from python_stats.simulation.calibration import all_studies, calibrate
@@ -132,6 +133,13 @@ def test_cluster_moments_are_those_of_the_units():
                      for g in own]  # fmt: skip
             np.testing.assert_allclose(clusters[arm].cov[replication, 0, 0], sum(parts) / len(units))
     np.testing.assert_allclose(rows.totals.sum(axis=0), values.sum(axis=0))
+    cell = 2 * rows.replication + rows.treated
+    for is_ratio in (False, True):
+        parts = cluster_arms(size, treated, np.abs(values), is_ratio=is_ratio)
+        numerator, base = parts[2].totals[:, 0], parts[2].totals[:, 1] if is_ratio else rows.size
+        want = cluster_moments(cell, rows.size, numerator, base)
+        for arm in (0, 1):
+            np.testing.assert_allclose(parts[1][arm].trace, want.trace_squared_cr2[arm::2])
 
 
 def test_buckets_keep_every_unit_and_windows_are_sorted_values():
