@@ -15,7 +15,7 @@
       'default_window_days': 1, 'default_covariate_days': 0, 'min_units': 2, 'min_duration_days': 0, 'few_clusters': 2,
       'freshness_warn_days': 0, 'late_data_days': 0, 'srm_prior_units': 1, 'max_cluster_rows_per_look': 1,
       'always_valid_target_units': 1, 'max_covariates': 1, 'max_strata': 2,
-      'few_clusters_resampled': 0, 'buckets': 5,
+      'few_clusters_resampled': 0, 'buckets': 200,
   } -%}
   {%- for name, least in whole.items() -%}
     {%- set value = var(name, least) -%}
@@ -34,6 +34,10 @@
   {%- endfor -%}
   {%- if var('exact_below', 10) is not number or var('exact_below', 10) is boolean or var('exact_below', 10) < 0 -%}
     {%- do errors.append("the var exact_below is " ~ var('exact_below') ~ "; it must be a number of units, 0 or more") -%}
+  {%- endif -%}
+  {%- set skewness = var('skewness_limit', 0.3) -%}
+  {%- if skewness is not number or skewness is boolean or skewness <= 0 -%}
+    {%- do errors.append("the var skewness_limit is " ~ skewness ~ "; it must be a positive number") -%}
   {%- endif -%}
   {%- set trim = var('trim_proportion', 0.1) -%}
   {%- if trim is not number or trim is boolean or not (0 <= trim < 0.5) -%}

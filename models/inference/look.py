@@ -14,5 +14,10 @@ def model(dbt, session):
         exact_below=float(dbt.config.meta_get("exact_below")),
         lift_method=dbt.config.meta_get("lift_interval"),
     )
-    target_units = float(dbt.config.meta_get("always_valid_target_units"))
-    return typed_frame(monitored(looks, comparisons, target_units=target_units), LOOK_COLUMNS | SEQUENTIAL_COLUMNS)
+    followed = monitored(
+        looks,
+        comparisons,
+        target_units=float(dbt.config.meta_get("always_valid_target_units")),
+        skewness_limit=float(dbt.config.meta_get("skewness_limit")),
+    )
+    return typed_frame(followed, LOOK_COLUMNS | SEQUENTIAL_COLUMNS)

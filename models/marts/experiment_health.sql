@@ -295,6 +295,44 @@ balance as (
     ) as worst on experiment.exp_id = worst.exp_id and worst.place = 1
 ),
 
+normal_approximation as (
+    select
+        experiment.exp_id,
+        'normal_approximation' as check_name,
+        'all' as scope,
+        case
+            when skewed.largest is null then 'not_applicable'
+            when skewed.largest > {{ var('skewness_limit', 0.3) }} then 'warn'
+            else 'pass'
+        end as status,
+        skewed.largest as statistic,
+        cast(null as {{ dbt_experiments.type_double() }}) as p_value,
+        {{ var('skewness_limit', 0.3) }} as threshold,
+        case
+            when skewed.largest is null then 'No mean or rate with a test.'
+            when skewed.largest > {{ var('skewness_limit', 0.3) }} then
+                'The difference of ' || skewed.metric_id || ' has the skewness '
+                || {{ dbt_experiments.decimal_text('skewed.largest', 2) }}
+                || ': its p-value and interval rest on a normal approximation that does not hold. Cap the metric, or '
+                || 'plan the estimator permutation, trimmed or mann_whitney.'
+            else 'The differences are close enough to normal for their tests (skewness at most '
+                || {{ dbt_experiments.decimal_text('skewed.largest', 2) }} || ').'
+        end as message
+    from experiment
+    left join (
+        select
+            exp_id,
+            metric_id,
+            abs(effect_skewness) as largest,
+            row_number() over (partition by exp_id order by abs(effect_skewness) desc, metric_id, variant_id) as place
+        from {{ ref('experiment_results') }}
+        where
+            population = 'assigned' and effect_skewness is not null
+            and estimator not in ('exact', 'permutation', 'trimmed', 'geometric', 'mann_whitney')
+    ) as skewed
+        on experiment.exp_id = skewed.exp_id and skewed.place = 1
+),
+
 clusters as (
     select
         experiment.exp_id,
@@ -503,8 +541,8 @@ not_offered as (
     ) as check_kind
 )
 {% for check_name in [
-    'configuration', 'srm', 'exposure_balance', 'multiple_variants', 'missing_outcomes', 'balance', 'clusters',
-    'assignment_rate', 'late_data', 'freshness', 'underpowered', 'ramp', 'not_offered'
+    'configuration', 'srm', 'exposure_balance', 'multiple_variants', 'missing_outcomes', 'balance', 'normal_approximation',
+    'clusters', 'assignment_rate', 'late_data', 'freshness', 'underpowered', 'ramp', 'not_offered'
 ] %}
 select
     exp_id,

@@ -168,6 +168,7 @@ select
     judged.effect_unadjusted,
     judged.effect_unadjusted_se,
     judged.p_value_unadjusted,
+    judged.effect_skewness,
     judged.variance_reduction,
     case judged.alternative
         when 'greater' then 'effect <= 0'

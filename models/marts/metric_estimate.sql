@@ -30,6 +30,7 @@ select
     p_value,
     p_value_resolution,
     cohens_d,
+    effect_skewness,
     variance_reduction,
     probability_greater,
     loss_ship,

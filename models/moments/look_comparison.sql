@@ -146,6 +146,7 @@ select
     {%- for a, b in pairs %}
     {{ arm }}.{{ dbt_experiments.moment_name(a, b) }} as {{ dbt_experiments.moment_name(a, b) }}_{{ arm }},
     {%- endfor %}
+    {{ arm }}.cubes_numerator as cubes_numerator_{{ arm }},
     {{ arm }}_cluster.clusters as clusters_{{ arm }},
     {{ arm }}_cluster.satterthwaite_trace as satterthwaite_trace_{{ arm }}
     {%- for a, b in pairs %},

@@ -29,6 +29,7 @@ increment as (
         look.look_date,
         coalesce(day.n, 0) as n,
         coalesce(day.n_not_binary, 0) as n_not_binary,
+        coalesce(day.cubes_numerator, 0) as cubes_numerator,
         {%- for v in variables %}
         day.mean_{{ v }} - arm.centre_{{ v }} as shift_{{ v }},
         arm.centre_{{ v }},
@@ -49,6 +50,7 @@ running as (
         look_date,
         sum(n) over so_far as n,
         sum(n_not_binary) over so_far as n_not_binary,
+        sum(cubes_numerator) over so_far as cubes_numerator,
         {%- for v in variables %}
         centre_{{ v }},
         sum(n * shift_{{ v }}) over so_far as sum_{{ v }},
@@ -69,6 +71,7 @@ select
     running.look_date = max(running.look_date) over (partition by running.plan_key) as is_last_look,
     cast(running.n as {{ dbt.type_bigint() }}) as n,
     cast(running.n_not_binary as {{ dbt.type_bigint() }}) as n_not_binary,
+    running.cubes_numerator,
     {%- for v in variables %}
     case when running.n > 0
         then {{ dbt_experiments.above_rounding(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from python_stats.adjustment import Adjusted, cuped, cuped_ratio, linearised
 from python_stats.analysis.arm_moments import arm_moments
 from python_stats.analysis.cluster_df import cluster_df
+from python_stats.analysis.effect_skewness import effect_skewness
 from python_stats.analysis.estimate_rows import estimate_rows
 from python_stats.analysis.quantile_estimates import is_quantile
 from python_stats.analysis.statuses import status_before
@@ -21,7 +22,6 @@ from python_stats.lift import lift_interval
 from python_stats.means import cohen_d
 from python_stats.moments import Moments
 from python_stats.proportions import two_proportion_z
-from python_stats.ratios import ratio_difference
 from python_stats.wald import Comparison, wald
 
 FloatArray = NDArray[np.float64]
@@ -46,8 +46,9 @@ def moment_estimates(comparisons: pd.DataFrame, *, min_units: int = 2, lift_meth
     """Estimate the effect of every comparison from its moments, raw and adjusted by the pre-period.
 
     Rates are compared by the pooled two-proportion z test (interval unpooled), means by Welch's t test, ratios of sums
-    by the delta method, each with CUPED beside it where a pre-period covariate exists. Comparisons of clustered arms
-    use the cluster-robust moments (CR2) with Bell-McCaffrey degrees of freedom, never the unit-level variance.
+    by the delta method with Welch's degrees of freedom, each with CUPED beside it where a pre-period covariate exists.
+    Comparisons of clustered arms use the cluster-robust moments (CR2) with Bell-McCaffrey degrees of freedom, never the
+    unit-level variance.
 
     Parameters
     ----------
@@ -162,11 +163,8 @@ def _unadjusted(
 ) -> Comparison:
     """Compare the raw values by the test that belongs to the metric's type."""
     if ratio:
-        parts = [
-            (m.mean[:, 0], m.mean[:, 1], m.cov[:, 0, 0], m.cov[:, 1, 1], m.cov[:, 0, 1], m.n)
-            for m in (control, treatment)
-        ]
-        return ratio_difference(*parts[0], *parts[1], **plan)
+        # Of the linearised units, like every other mean: Welch's t.
+        return result.unadjusted
     is_rate = table["metric_type"].isin(["proportion", "retention"]).to_numpy()
     # Counts of successes are whole numbers that travelled as a mean.
     successes = [np.rint(np.where(is_rate, m.mean[:, 0] * m.n, 0.0)) for m in (control, treatment)]
@@ -232,6 +230,7 @@ def _rows(
     )  # fmt: skip
     return estimate_rows(
         table, estimate.name, c, status=status, lift=lift, is_unadjusted=is_unadjusted,
+        effect_skewness=np.where(np.isfinite(c.p_value), effect_skewness(table), np.nan),
         variance_reduction=np.where(np.isfinite(c.p_value), variance_reduction, np.nan),
         control_variance=estimate.control_variance, cohens_d=np.where(np.isfinite(c.p_value), _cohens_d(table), np.nan),
     )  # fmt: skip

@@ -73,7 +73,9 @@ class _Reading(NamedTuple):
     first: NDArray[np.intp]
 
 
-def monitored(looks: pd.DataFrame, comparisons: pd.DataFrame, *, target_units: float = 10_000.0) -> pd.DataFrame:
+def monitored(
+    looks: pd.DataFrame, comparisons: pd.DataFrame, *, target_units: float = 10_000.0, skewness_limit: float = 0.3
+) -> pd.DataFrame:
     """Add to every look what may be said at it, however often one looks.
 
     The looks of a comparison are one schedule. Its statistics are those of the headline's own test (Welch, pooled z,
@@ -125,7 +127,11 @@ def monitored(looks: pd.DataFrame, comparisons: pd.DataFrame, *, target_units: f
 
     effect, se, df = (table[name].to_numpy(dtype=np.float64) for name in ("effect", "effect_se", "df"))
     z = _normal_statistic(table, alternative)
-    z = np.where((table["status"] == "ok").to_numpy() & (se > 0.0), z, np.nan)
+    tested = (table["status"] == "ok").to_numpy() & (se > 0.0) & ~np.isnan(z)
+    # No design makes up for a statistic that is not normal yet: such a look is not taken.
+    skewness = table["effect_skewness"].to_numpy(dtype=np.float64)
+    taken = tested & ~(np.abs(skewness) > skewness_limit)
+    z = np.where(taken, z, np.nan)
     units = (table["n_control"] + table["n_treatment"]).to_numpy(dtype=np.float64)
     planned = plan["planned_pair_units"].to_numpy(dtype=np.float64)
     planned = np.where(planned > 0.0, planned, np.nan)
@@ -168,7 +174,6 @@ def monitored(looks: pd.DataFrame, comparisons: pd.DataFrame, *, target_units: f
     low, high, widening = interval(chosen)
     lift_low, lift_high = _widened_lift(table, np.where(chosen.source[row, look] == look, widening, np.nan))
     always_low, always_high, _ = interval(always)
-    tested = ~np.isnan(z)
     is_monitored = method[row] != ""
     fraction = units / planned[row]
     first = starts[row] + chosen.first[row]
@@ -179,17 +184,29 @@ def monitored(looks: pd.DataFrame, comparisons: pd.DataFrame, *, target_units: f
         is_over_planned=pd.Series(fraction > 1.0, dtype="boolean").where(is_monitored & ~np.isnan(fraction)),
         sequential_statistic=np.where(is_monitored, z, np.nan),
         sequential_boundary=chosen.boundary[row, look],
-        sequential_p_value=np.where(tested, chosen.p_value[row, look], np.nan),
+        sequential_p_value=np.where(tested & is_monitored, _carried(chosen.p_value, taken, row, look), np.nan),
         sequential_ci_low=low,
         sequential_ci_high=high,
         sequential_lift_ci_low=lift_low,
         sequential_lift_ci_high=lift_high,
         is_crossed=pd.Series(crossed, dtype="boolean").where(is_monitored),
         first_crossed_on=table["look_date"].iloc[first].reset_index(drop=True).where(crossed),
-        always_valid_p_value=np.where(tested, always.p_value[row, look], np.nan),
+        always_valid_p_value=np.where(tested, _carried(always.p_value, taken, row, look), np.nan),
         always_valid_ci_low=always_low,
         always_valid_ci_high=always_high,
     )
+
+
+def _carried(
+    p_value: FloatArray, taken: NDArray[np.bool_], row: NDArray[np.intp], look: NDArray[np.intp]
+) -> FloatArray:
+    """Return each look's p-value, at looks that were not taken the one of the last that was, 1 before the first."""
+    last = np.where(taken, np.arange(taken.size), -1)
+    starts = np.flatnonzero(np.diff(row, prepend=-1))
+    # A look of an earlier comparison is none of this one's.
+    last = np.maximum.accumulate(last)
+    known = last >= starts[row]
+    return np.where(known, p_value[row, look[np.where(known, last, 0)]], 1.0)
 
 
 def _fill(into: _Reading, reading: _Reading, rows: NDArray[np.intp], *, taken: bool = False) -> None:

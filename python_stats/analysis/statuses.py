@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+# A ratio of sums is close to linear in its denominator only where that is this many standard errors away from zero.
+CLEAR_DENOMINATOR = 5.0
+
 
 def status_before(table: pd.DataFrame, min_units: int) -> NDArray[np.object_]:
     """Why each comparison cannot be made at all; an empty string where it can.
@@ -23,5 +26,21 @@ def status_before(table: pd.DataFrame, min_units: int) -> NDArray[np.object_]:
     status[(clusters < 2) & table["is_clustered"].to_numpy(dtype=bool)] = "too_few_clusters"
     status[fewest < max(min_units, 2)] = "too_few_units"
     status[fewest == 0] = "not_mature"
+    status[(status == "") & _near_zero(table)] = "denominator_near_zero"
     issue = table["issue"].astype(object)
     return np.where(issue.isna(), status, issue)
+
+
+def _near_zero(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Whether a ratio's denominator, in either arm, is too uncertain to divide by; zero itself is another status."""
+    clustered = table["is_clustered"].to_numpy(dtype=bool)
+    near = np.zeros(len(table), dtype=bool)
+    for arm in ("control", "treatment"):
+        mean, n, variance, by_cluster = (
+            table[f"{name}_{arm}"].to_numpy(dtype=np.float64)
+            for name in ("mean_denominator", "n", "var_denominator", "cluster_var_denominator")
+        )
+        with np.errstate(all="ignore"):
+            se = np.sqrt(np.where(clustered, by_cluster, variance) / n)
+            near |= (mean != 0) & (np.abs(mean) < CLEAR_DENOMINATOR * se)
+    return near & (table["metric_type"] == "ratio").to_numpy()

@@ -39,6 +39,7 @@ EFFECT_COLUMNS = {
     "p_value": "float64",
     "p_value_resolution": "float64",
     "cohens_d": "float64",
+    "effect_skewness": "float64",
     "variance_reduction": "float64",
     "p_value_adjusted": "float64",
     "correction": "string",

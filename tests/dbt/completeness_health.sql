@@ -8,7 +8,7 @@ with expected as (
     cross join (
         {%- for check_name in [
             'configuration', 'srm', 'srm_sequential', 'srm_segment', 'exposure_balance', 'balance', 'multiple_variants',
-            'missing_outcomes', 'few_clusters', 'assignment_rate', 'late_data', 'freshness', 'design_change', 'underpowered', 'ramp'
+            'missing_outcomes', 'normal_approximation', 'few_clusters', 'assignment_rate', 'late_data', 'freshness', 'design_change', 'underpowered', 'ramp'
         ] %}
         select '{{ check_name }}' as check_name
         {{ 'union all' if not loop.last }}

@@ -25,6 +25,7 @@ def arm_moments(arm: str, units: dict[str, Any]) -> dict[str, float]:
         known = a in columns and b in columns
         row[f"{label}_{arm}"] = np.cov(columns[a], columns[b])[0, 1] if known else np.nan
         row[f"cluster_{label}_{arm}"] = np.nan
+    row[f"cubes_numerator_{arm}"] = (columns["numerator"] ** 3).sum()
     row[f"clusters_{arm}"] = row[f"satterthwaite_trace_{arm}"] = np.nan
     return row
 

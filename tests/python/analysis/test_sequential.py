@@ -25,7 +25,7 @@ METHODS = [
 
 def looks(
     effect, se, units, *, method="obrien_fleming", parameter=np.nan, planned=None, df=np.inf, alternative="two_sided",
-    alpha=0.05, mde=0.1, status="ok",
+    alpha=0.05, mde=0.1, status="ok", skewness=np.nan,
 ):  # fmt: skip
     """Looks of comparisons as the models hand them over: effect, se and units of shape (comparisons, looks)."""
     effect, se, units = np.broadcast_arrays(np.atleast_2d(effect), np.atleast_2d(se), np.atleast_2d(units))
@@ -42,7 +42,7 @@ def looks(
         n_control=units.ravel() / 2, n_treatment=units.ravel() / 2, mean_control=1.0, effect=test.effect,
         effect_se=test.se, statistic=test.statistic, df=test.df, p_value=test.p_value, effect_ci_low=test.ci_low,
         effect_ci_high=test.ci_high, lift=test.effect, lift_ci_low=test.ci_low, lift_ci_high=test.ci_high,
-        status=np.broadcast_to(status, number * size),
+        status=np.broadcast_to(status, number * size), effect_skewness=np.broadcast_to(skewness, number * size),
     )  # fmt: skip
     frame.loc[frame["status"] != "ok", ["statistic", "p_value", "effect_se"]] = np.nan
     plan = keys.assign(
@@ -309,3 +309,24 @@ def test_no_comparisons_give_no_rows():
     got = monitored(frame.iloc[:0], plan.iloc[:0])
     assert len(got) == 0
     assert set(SEQUENTIAL_COLUMNS) <= set(got.columns)
+
+
+def test_a_look_that_is_not_normal_yet_is_not_taken_and_keeps_the_p_value_of_the_last_that_was():
+    # Ten standard errors at the first two looks and at the fourth, none at the third.
+    effect, units = np.array([10.0, 10.0, 0.1, 10.0]), np.array([100.0, 200.0, 300.0, 400.0])
+    skewness = np.array([0.9, -0.5, 0.1, 0.4])
+    for method in ("obrien_fleming", "asymptotic_cs"):
+        got = monitored(*looks(effect, 1.0, units, method=method, skewness=skewness))
+        p = column(got, "sequential_p_value", (1, 4))[0]
+        assert p[0] == p[1] == 1.0 and 0.5 < p[2] <= 1.0 and p[3] == p[2]
+        assert not got["is_crossed"].any()
+        assert np.isnan(column(got, "sequential_boundary", (1, 4))[0][[0, 1, 3]]).all()
+        freed = monitored(*looks(effect, 1.0, units, method=method, skewness=skewness), skewness_limit=1.0)
+        assert freed["is_crossed"].iloc[1]
+
+
+def test_a_p_value_is_not_carried_from_one_comparison_to_the_next():
+    effect = np.array([[5.0, 5.0], [5.0, 5.0]])
+    got = monitored(*looks(effect, 1.0, np.array([500.0, 1000.0]), skewness=np.array([0.0, 0.0, 0.9, 0.9])))
+    p = column(got, "sequential_p_value", (2, 2))
+    assert p[0, 1] < 0.01 and (p[1] == 1.0).all()

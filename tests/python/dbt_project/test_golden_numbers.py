@@ -182,7 +182,9 @@ def test_ratios_are_delta_method(built, programme):
     assert row["mean_treatment"] == pytest.approx(ratio[1], rel=1e-12)
     assert row["effect_se"] == pytest.approx(se, rel=1e-10)
     assert row["statistic"] == pytest.approx((ratio[1] - ratio[0]) / se, rel=1e-9)
-    assert row["p_value"] == pytest.approx(2 * stats.norm.sf(abs(ratio[1] - ratio[0]) / se), rel=1e-8)
+    df = sum(variance) ** 2 / sum(v**2 / (len(c) - 1) for v, c in zip(variance, clicks, strict=True))
+    assert row["df"] == pytest.approx(df, rel=1e-8)
+    assert row["p_value"] == pytest.approx(2 * stats.t.sf(abs(ratio[1] - ratio[0]) / se, df), rel=1e-8)
 
 
 def test_cuped_is_welch_on_the_transformed_outcome(built, programme):
