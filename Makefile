@@ -11,7 +11,7 @@ LINT := $(LINT_VENV)/bin
 export DBT_PROFILES_DIR := $(CURDIR)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: help env build test test-dbt test-python lint docs bench clean
+.PHONY: help env build test test-dbt test-python lint docs bench calibrate clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,8 +60,11 @@ lint: $(LINT_VENV)/.ready ## Check Python and SQL style
 docs: env ## Generate the dbt documentation site into target/
 	@$(BIN)/dbt docs generate
 
-bench: env ## Measure against a hand-written floor and a peer, and rewrite docs/benchmarks.md (BENCH="--repeats 3")
+bench: env ## Measure against hand-written floors and peers, and rewrite docs/benchmarks.md (BENCH="--sections inference")
 	@$(BIN)/python benchmarks/run.py --write-docs $(BENCH)
+
+calibrate: env ## Simulate error rates and coverage, and rewrite docs/calibration.md (CALIBRATE="--scale 0.1")
+	@$(BIN)/python tools/calibrate.py $(CALIBRATE)
 
 clean: ## Remove what the other targets made
 	@rm -rf target logs $(VENV) $(LINT_VENV) benchmarks/.venv-peer

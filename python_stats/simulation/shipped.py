@@ -49,6 +49,7 @@ def comparison_frame(
     metric_type: str = "mean",
     alternative: str = "two_sided",
     clusters: tuple[Clusters, Clusters] | None = None,
+    cubes: tuple[npt.ArrayLike, npt.ArrayLike] = (np.nan, np.nan),
 ) -> pd.DataFrame:
     """Lay out the moments of both arms as rows of the model ``look_comparison``, one per replication and look.
 
@@ -62,6 +63,8 @@ def comparison_frame(
         The plan.
     clusters : pair of Clusters, optional
         Of control and treatment, where clusters were assigned.
+    cubes : pair of array_like, optional
+        Sums of the third powers of the numerator in control and treatment, of the shape of the moments' ``n``.
     """
     rows = control.n.size
     looks = control.n.shape[1] if control.n.ndim > 1 else 1
@@ -79,6 +82,7 @@ def comparison_frame(
     for i, (arm, moments) in enumerate((("control", control), ("treatment", treatment))):
         own = None if clusters is None else clusters[i]
         columns[f"n_{arm}"] = moments.n
+        columns[f"cubes_numerator_{arm}"] = np.broadcast_to(np.ravel(cubes[i]), (rows,))
         columns[f"clusters_{arm}"] = np.nan if own is None else own.count
         columns[f"satterthwaite_trace_{arm}"] = np.nan if own is None else own.trace
         for a, first in enumerate(VARIABLES):

@@ -34,14 +34,15 @@ def two_means(
         factor = 1 + lift if with_effect else 1.0
         truth = treatment.mean * factor - control.mean
         lift_truth = truth / abs(control.mean)
-        arms = [
-            moments_of(population.draw(rng, (replications, size))[..., None] * scale)
+        values = [
+            population.draw(rng, (replications, size)) * scale
             for population, size, scale in zip((control, treatment), n, (1.0, factor), strict=True)
         ]
-        frame = comparison_frame(*arms, ("numerator",), alternative=alternative)
+        frame = _frame(values, alternative=alternative)
         result = shipped(frame, truth, lift_truth)
         if alternative != "two_sided":
             return result
+        arms = [moments_of(arm[..., None]) for arm in values]
         parts = [column for arm in arms for column in (arm.mean[:, 0], arm.var[:, 0], arm.n)]
         welch = welch_t(*parts)
         base = (arms[0].mean[:, 0], np.sqrt(arms[0].var[:, 0] / arms[0].n))
@@ -62,16 +63,15 @@ def tails(population: Population, n: tuple[int, int], *, lift: float, trimmed: b
         values = [population.draw(rng, (replications, size)) for size in n]
         values[1] = values[1] * factor
         truth = population.mean * (factor - 1)
-        whole = comparison_frame(*(moments_of(arm[..., None]) for arm in values), ("numerator",))
+        whole = _frame(values)
         result = shipped(whole, truth, factor - 1)
         both = np.concatenate(values, axis=1)
         caps = {"capped at p99 of all units": np.quantile(both, 0.99, axis=1)}
         if not trimmed:
             caps["capped at p95 of non-zero units"] = np.nanquantile(np.where(both > 0, both, np.nan), 0.95, axis=1)
         for name, cap in caps.items():
-            capped = [moments_of(np.minimum(arm, cap[:, None])[..., None]) for arm in values]
             # The estimand of a capped mean is known without an effect only.
-            frame = comparison_frame(*capped, ("numerator",))
+            frame = _frame([np.minimum(arm, cap[:, None]) for arm in values])
             result[f"difference, {name}"] = shipped(frame, None if with_effect else 0.0)["difference"]
         if trimmed:
             asked = whole.assign(estimator="trimmed")
@@ -91,6 +91,13 @@ def tails(population: Population, n: tuple[int, int], *, lift: float, trimmed: b
         return result
 
     return simulate
+
+
+def _frame(values: list[FloatArray], *, alternative: str = "two_sided") -> pd.DataFrame:
+    """Lay out units of both arms, shapes (replications, units), as comparisons of their means."""
+    moments = (moments_of(arm[..., None]) for arm in values)
+    cubes = [(arm**3).sum(axis=1) for arm in values]
+    return comparison_frame(*moments, ("numerator",), alternative=alternative, cubes=(cubes[0], cubes[1]))
 
 
 def _trimmed(values: list[FloatArray]) -> pd.DataFrame:

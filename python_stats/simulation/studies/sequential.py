@@ -74,12 +74,13 @@ def of_units(
 
     def simulate(rng: np.random.Generator, replications: int, with_effect: bool) -> dict[str, Trials]:
         truth = effect if with_effect else 0.0
-        arms = [
-            merge_running(moments_of(daily(rng, (replications, DAYS, size), own)), axis=1)
-            for size, own in zip(per_day, (0.0, truth), strict=True)
-        ]
+        drawn = [daily(rng, (replications, DAYS, size), own) for size, own in zip(per_day, (0.0, truth), strict=True)]
+        arms = [merge_running(moments_of(values), axis=1) for values in drawn]
+        cubes = [(values[..., 0] ** 3).sum(axis=2).cumsum(axis=1) for values in drawn]
         names = {"ratio": ("numerator", "denominator")}.get(metric_type, ("numerator", "covariate"))
-        frame = comparison_frame(*arms, names[: arms[0].mean.shape[-1]], metric_type=metric_type)
+        frame = comparison_frame(
+            *arms, names[: arms[0].mean.shape[-1]], metric_type=metric_type, cubes=(cubes[0], cubes[1])
+        )
         return scored(frame, truth, planned * DAYS * sum(per_day), effect, methods)
 
     return simulate
