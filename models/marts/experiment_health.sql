@@ -324,7 +324,7 @@ normal_approximation as (
             exp_id,
             metric_id,
             abs(effect_skewness) as largest,
-            row_number() over (partition by exp_id order by abs(effect_skewness) desc, metric_id, variant_id) as place
+            row_number() over (partition by exp_id order by abs(effect_skewness) desc, metric_id asc, variant_id asc) as place
         from {{ ref('experiment_results') }}
         where
             population = 'assigned' and effect_skewness is not null

@@ -98,29 +98,11 @@ judged as (
             and headline.variant_id = plan.variant_id
             and headline.population = plan.population
     inner join deciding
-        on
-            headline.exp_id = deciding.exp_id
-            and headline.metric_id = deciding.metric_id
-            and headline.variant_id = deciding.variant_id
-            and headline.population = deciding.population
-            and headline.dimension = deciding.dimension
-            and headline.segment = deciding.segment
+        on {{ dbt_experiments.same_comparison('headline', 'deciding') }}
     left join unadjusted
-        on
-            headline.exp_id = unadjusted.exp_id
-            and headline.metric_id = unadjusted.metric_id
-            and headline.variant_id = unadjusted.variant_id
-            and headline.population = unadjusted.population
-            and headline.dimension = unadjusted.dimension
-            and headline.segment = unadjusted.segment
+        on {{ dbt_experiments.same_comparison('headline', 'unadjusted') }}
     left join posterior
-        on
-            headline.exp_id = posterior.exp_id
-            and headline.metric_id = posterior.metric_id
-            and headline.variant_id = posterior.variant_id
-            and headline.population = posterior.population
-            and headline.dimension = posterior.dimension
-            and headline.segment = posterior.segment
+        on {{ dbt_experiments.same_comparison('headline', 'posterior') }}
     left join everyone as control
         on
             plan.exp_id = control.exp_id

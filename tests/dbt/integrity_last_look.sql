@@ -23,22 +23,10 @@ select
     last_look.effect as effect_of_last_look
 from {{ ref('experiment_results') }} as results
 left join last_look
-    on
-        results.exp_id = last_look.exp_id
-        and results.metric_id = last_look.metric_id
-        and results.variant_id = last_look.variant_id
-        and results.population = last_look.population
-        and results.dimension = last_look.dimension
-        and results.segment = last_look.segment
-        and last_look.place = 1
+    on {{ dbt_experiments.same_comparison('results', 'last_look') }} and last_look.place = 1
 left join {{ ref('metric_estimate') }} as estimate
     on
-        last_look.exp_id = estimate.exp_id
-        and last_look.metric_id = estimate.metric_id
-        and last_look.variant_id = estimate.variant_id
-        and last_look.population = estimate.population
-        and last_look.dimension = estimate.dimension
-        and last_look.segment = estimate.segment
+        {{ dbt_experiments.same_comparison('last_look', 'estimate') }}
         and last_look.estimator = estimate.estimator
 where
     last_look.exp_id is null
