@@ -60,6 +60,7 @@ def poststratified(
     cell: npt.ArrayLike | None = None,
     n_cells: int | None = None,
     small_strata: Literal["refuse", "merge"] = "refuse",
+    small_below: int = 2,
     reference: Literal["t", "normal"] = "t",
     alpha: npt.ArrayLike = 0.05,
     alternative: npt.ArrayLike = "two_sided",
@@ -86,6 +87,9 @@ def poststratified(
         What becomes of a cell with strata of fewer than two units in an arm, which have no variance: NaN, or all of
         them merged into one stratum, joined by the smallest other one if that is still too small. Merging looks at
         counts only.
+    small_below : int, default 2
+        Units in an arm below which a stratum is small, at least 2. Variances of two or three units are so uncertain
+        that the t reference, which counts their degrees of freedom as if they were alike, is too narrow.
     reference : {"t", "normal"}, default "t"
         Reference distribution.
     alpha, alternative, null : array_like
@@ -139,10 +143,11 @@ def poststratified(
     present = ~(np.nan_to_num(arms[0].n) + np.nan_to_num(arms[1].n) == 0) & (index >= 0)
     arms, index = [arm[present] for arm in arms], index[present]
     whole = [merge_groups(arm, index, total) for arm in arms]
-    small = ~((arms[0].n >= 2) & (arms[1].n >= 2))
+    least = max(small_below, 2) if small_strata == "merge" else 2
+    small = ~((arms[0].n >= least) & (arms[1].n >= least))
     n_small = np.bincount(index[small], minlength=total).astype(np.float64)
     if small_strata == "merge" and small.any():
-        stratum, index = _merged_strata(arms[0].n, arms[1].n, index, total)
+        stratum, index = _merged_strata(arms[0].n, arms[1].n, index, total, least)
         arms = [merge_groups(arm, stratum, len(index)) for arm in arms]
     refused = np.bincount(index[~((arms[0].n >= 2) & (arms[1].n >= 2))], minlength=total) > 0
     refused |= np.bincount(index, minlength=total) == 0
@@ -210,15 +215,15 @@ def _gradient(mean: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _merged_strata(
-    n_control: FloatArray, n_treatment: FloatArray, cell: NDArray[np.integer], n_cells: int
+    n_control: FloatArray, n_treatment: FloatArray, cell: NDArray[np.integer], n_cells: int, least: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Give the new stratum of every row, and the cell of every new stratum."""
     rows = len(cell)
-    small = ~((n_control >= 2) & (n_treatment >= 2))
+    small = ~((n_control >= least) & (n_treatment >= least))
     stratum = np.where(small, rows + cell, np.arange(rows))
     still_small = np.zeros(n_cells, dtype=bool)
     for n in (n_control, n_treatment):
-        still_small |= np.bincount(cell[small], n[small], minlength=n_cells) < 2
+        still_small |= np.bincount(cell[small], n[small], minlength=n_cells) < least
     still_small &= np.bincount(cell[small], minlength=n_cells) > 0
 
     candidate = np.flatnonzero(~small & still_small[cell])

@@ -8,8 +8,8 @@ from scipy import stats
 from python_stats.analysis.rank_estimates import rank_estimates
 
 RNG = np.random.default_rng(12)
-CONTROL = np.where(RNG.random(90) < 0.5, RNG.poisson(3, 90), 0).astype(float)
-TREATMENT = np.where(RNG.random(70) < 0.6, RNG.poisson(4, 70), 0).astype(float)
+CONTROL = np.where(RNG.random(180) < 0.5, RNG.poisson(3, 180), 0).astype(float)
+TREATMENT = np.where(RNG.random(140) < 0.6, RNG.poisson(4, 140), 0).astype(float)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_the_row_is_scipys_mann_whitney_and_brunner_munzels_interval(ranked):
     row = ranked((CONTROL, TREATMENT)).iloc[0]
     want = stats.mannwhitneyu(TREATMENT, CONTROL, method="asymptotic")
     assert row["p_value"] == pytest.approx(want.pvalue, rel=1e-9)
-    assert row["effect"] == pytest.approx(want.statistic / 90 / 70 - 0.5)
+    assert row["effect"] == pytest.approx(want.statistic / 180 / 140 - 0.5)
     assert row["effect"] / row["effect_se"] == pytest.approx(
         -stats.brunnermunzel(TREATMENT, CONTROL).statistic, rel=1e-9
     )
@@ -68,6 +68,12 @@ def test_swapping_the_arms_turns_effect_and_interval(ranked):
     forth, back = ranked((CONTROL, TREATMENT), (TREATMENT, CONTROL)).to_dict("records")
     assert forth["effect"] == pytest.approx(-back["effect"]) and forth["p_value"] == pytest.approx(back["p_value"])
     assert forth["effect_ci_low"] == pytest.approx(-back["effect_ci_high"])
+
+
+def test_few_units_have_a_test_and_no_interval(ranked):
+    row = ranked((CONTROL, TREATMENT[:99])).iloc[0]
+    assert row["status"] == "ok" and row["p_value"] > 0
+    assert np.isnan([row["effect_se"], row["effect_ci_low"], row["effect_ci_high"]]).all()
 
 
 def test_trap_all_units_tied_has_no_test(ranked):

@@ -368,10 +368,10 @@ def test_poststratified_is_least_squares_within_strata(estimates, programme, met
         mature = is_mature(len(kpis["spend"]))
         strata.append(programme[3][arm][mature])
         outcomes.append({name: np.asarray(values, dtype=float)[mature] for name, values in kpis.items()})
-    # What has fewer than two units in an arm is merged, and joined by the smallest stratum if it is still too small.
+    # What has fewer than five units in an arm is merged, and joined by the smallest stratum if it is still too small.
     counts = pd.DataFrame([pd.Series(s).value_counts() for s in strata]).fillna(0)
-    small = list(counts.columns[(counts < 2).any()])
-    if (counts[small].sum(axis=1) < 2).any():
+    small = list(counts.columns[(counts < 5).any()])
+    if small and (counts[small].sum(axis=1) < 5).any():
         small.append(counts.drop(columns=small).sum().idxmin())
     strata = [np.where(np.isin(s, small), "small", s) for s in strata]
 

@@ -22,11 +22,21 @@ def test_the_third_moment_is_scipys(arms):
         assert float(third_central_moment(*parts(x))) == pytest.approx(moment(x, 3), rel=1e-9)
 
 
-def test_the_skewness_of_the_difference_is_that_of_resampled_differences(arms):
+def test_the_skewness_of_the_difference_is_that_of_differences_drawn_from_both_arms(arms):
     rng = np.random.default_rng(5)
-    draws = [rng.choice(x, (40_000, x.size)).mean(axis=1) for x in arms]
+    arms = [arms[0], arms[0][rng.permutation(400)[:60]]]
+    together = np.concatenate([x - x.mean() for x in arms])
+    draws = [rng.choice(together, (100_000, x.size)).mean(axis=1) for x in arms]
     got = float(skewness_of_difference(*parts(arms[0]), *parts(arms[1])))
-    assert got == pytest.approx(skew(draws[1] - draws[0]), abs=0.05) and got > 0.1
+    assert got == pytest.approx(skew(draws[1] - draws[0]), abs=0.03) and got > 0.1
+
+
+def test_a_small_arm_that_has_not_met_its_tail_does_not_look_normal():
+    rng = np.random.default_rng(3)
+    large = rng.lognormal(0, 1.2, 5000)
+    small = np.sort(rng.lognormal(0, 1.2, 60))[:50]
+    own = skew(small) / np.sqrt(50)
+    assert float(skewness_of_difference(*parts(large), *parts(small))) > 2 * own
 
 
 def test_swapping_the_arms_turns_it_and_scale_and_shift_leave_it(arms):
