@@ -139,7 +139,8 @@ SKEW = (
 LOPSIDED = (
     "the skewness of the small arm is not cancelled by the large one. Values of skewness g give a difference of "
     "skewness g |1/n_t^2 - 1/n_c^2| / (1/n_t + 1/n_c)^1.5, and the error grows with it (see Lopsided splits). A "
-    "heavy-tailed metric at such a split needs a cap, or more units in the small arm"
+    "heavy-tailed metric at such a split needs a cap, or more units in the small arm; the check normal_approximation "
+    "warns"
 )
 BASE = "the lift's base is not far from zero: the linear delta method does not hold, Fieller's interval does"
 GEOMETRIC = (

@@ -137,8 +137,10 @@ def _ratio(rng: np.random.Generator, shape: tuple[int, int, int], effect: float)
 
 
 SKEWED = (
-    "the first looks stand on ten or twenty units of a heavy-tailed metric in the small arm. No sequential method "
-    "makes up for a test that does not hold at a single look (see Means): begin to look later, or cap the metric"
+    "a heavy-tailed metric with ten units a day in the small arm: looks are not taken while the skewness of the "
+    "difference is above `skewness_limit`, so few experiments reject; the intervals of those that look, and the "
+    "single look on day 30, have the error of a test that does not hold at such a split (see Lopsided splits). "
+    "Cap the metric"
 )
 EARLY = (
     "at the first looks an arm has 20 units and the delta method's normal reference is too narrow (see Ratios); what "
