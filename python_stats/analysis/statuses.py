@@ -33,14 +33,12 @@ def status_before(table: pd.DataFrame, min_units: int) -> NDArray[np.object_]:
 
 def _near_zero(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Whether a ratio's denominator, in either arm, is too uncertain to divide by; zero itself is another status."""
-    clustered = table["is_clustered"].to_numpy(dtype=bool)
     near = np.zeros(len(table), dtype=bool)
     for arm in ("control", "treatment"):
-        mean, n, variance, by_cluster = (
-            table[f"{name}_{arm}"].to_numpy(dtype=np.float64)
-            for name in ("mean_denominator", "n", "var_denominator", "cluster_var_denominator")
+        # By units for clusters too: how many events there are is the question, not how unlike the clusters are.
+        mean, n, variance = (
+            table[f"{name}_{arm}"].to_numpy(dtype=np.float64) for name in ("mean_denominator", "n", "var_denominator")
         )
         with np.errstate(all="ignore"):
-            se = np.sqrt(np.where(clustered, by_cluster, variance) / n)
-            near |= (mean != 0) & (np.abs(mean) < CLEAR_DENOMINATOR * se)
+            near |= (mean != 0) & (np.abs(mean) < CLEAR_DENOMINATOR * np.sqrt(variance / n))
     return near & (table["metric_type"] == "ratio").to_numpy()

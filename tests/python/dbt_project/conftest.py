@@ -146,7 +146,9 @@ class Project:
 
     def result(self, exp_id: str, metric_id: str) -> pd.Series:
         """Read the one result of a metric with one treatment."""
-        rows = self.table("experiment_results").query("exp_id == @exp_id and metric_id == @metric_id")
+        rows = self.table("experiment_results").query(
+            "exp_id == @exp_id and metric_id == @metric_id and population == 'assigned'"
+        )
         assert len(rows) == 1
         return rows.iloc[0]
 

@@ -387,9 +387,9 @@ def before(tables, as_of):
 
 
 MARTS = {
-    "experiment_results": ["exp_id", "metric_id", "variant_id"],
-    "metric_estimate": ["exp_id", "metric_id", "variant_id", "estimator"],
-    "experiment_results_daily": ["exp_id", "metric_id", "variant_id", "look_date"],
+    "experiment_results": ["exp_id", "metric_id", "variant_id", "population"],
+    "metric_estimate": ["exp_id", "metric_id", "variant_id", "population", "estimator"],
+    "experiment_results_daily": ["exp_id", "metric_id", "variant_id", "population", "look_date"],
     "experiment_health": ["exp_id", "check_name", "scope"],
     "experiment_power": ["exp_id", "metric_id", "variant_id"],
     "experiment_scorecard": ["exp_id", "variant_id"],
@@ -436,7 +436,7 @@ def test_looks_are_what_past_as_ofs_reported(as_of_build, new_project, history):
     """The look of a day is the result of a build made for that day: for mature cohorts nothing is recomputed."""
     look = "2024-01-25"
     past = new_project().load(**history).must_run(as_of=look)
-    daily = as_of_build.table("experiment_results_daily").query("metric_id == 'a'")
+    daily = as_of_build.table("experiment_results_daily").query("metric_id == 'a' and population == 'assigned'")
     daily = daily[pd.to_datetime(daily["look_date"]) <= pd.Timestamp(look)]
     # `markets` has the seen-twice unit nowhere; in `running` it was not seen twice yet on that day.
     last = daily.loc[daily.groupby(["exp_id", "variant_id"])["look_date"].idxmax()].set_index("exp_id").loc["markets"]

@@ -30,7 +30,8 @@ def comparison(plan_key=1, n=(400, 400), **more):
         "control_variant_id": "control", "population": "assigned", "dimension": "all", "segment": "all",
         "look_date": pd.Timestamp("2024-01-20"), "is_last_look": True, "metric_type": "quantile", "alpha": 0.05,
         "alternative": "two_sided", "issue": None, "is_clustered": False, "n_control": n[0], "n_treatment": n[1],
-        "clusters_control": np.nan, "clusters_treatment": np.nan, **more,
+        "clusters_control": np.nan, "clusters_treatment": np.nan,
+        **{f"{name}_denominator_{arm}": np.nan for name in ("mean", "var") for arm in ("control", "treatment")}, **more,
     }  # fmt: skip
 
 
