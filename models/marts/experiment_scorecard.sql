@@ -212,12 +212,21 @@ gathered as (
         primary_result.crossing_boundary,
         primary_result.crossing_fraction,
         case when primary_result.sequential_method is null then 'interval' else 'sequential interval' end as interval_name,
+        -- A test by resampling may have an interval of the effect and none of the lift: then the difference is told.
+        {%- set absolute %}(
+            primary_result.effect_scale = 'absolute'
+            or primary_result.lift is null
+            or (
+                primary_result.sequential_method is null
+                and primary_result.lift_ci_low is null and primary_result.effect_ci_low is not null
+            )
+        ){% endset %}
+        case when {{ absolute }} then 'absolute' else 'relative' end as shown_scale,
         {%- for side in ['low', 'high'] %}
         case
-            when primary_result.sequential_method is null and primary_result.effect_scale = 'absolute'
-                then primary_result.effect_ci_{{ side }}
+            when primary_result.sequential_method is null and {{ absolute }} then primary_result.effect_ci_{{ side }}
             when primary_result.sequential_method is null then primary_result.lift_ci_{{ side }}
-            when primary_result.effect_scale = 'absolute' then primary_result.sequential_ci_{{ side }}
+            when {{ absolute }} then primary_result.sequential_ci_{{ side }}
             else primary_result.look_lift_ci_{{ side }}
         end as shown_{{ side }},
         {%- endfor %}
@@ -286,19 +295,19 @@ decided as (
             when primary_status = 'ok' then
                 primary_metric || ' ' || {{ dbt_experiments.number_text('mean_treatment') }} || ' against '
                 || {{ dbt_experiments.number_text('mean_control') }} || ' in ' || control_variant_id || ': '
-                || case effect_scale
+                || case shown_scale
                     when 'absolute' then
                         'difference ' || {{ dbt_experiments.number_text('effect') }} || ' ('
                     else {{ dbt_experiments.percent_text('lift') }} || ' ('
                 end
-                || interval_name || ' '
                 || case
-                    when sequential_method is not null and shown_low is null then 'not bounded yet'
-                    else
+                    when shown_low is null and sequential_method is null then 'no interval'
+                    when shown_low is null then interval_name || ' not bounded yet'
+                    else interval_name || ' ' ||
                         {%- for side in ['low', 'high'] %}
                         case
                             when shown_{{ side }} in ('infinity', '-infinity') then 'unbounded'
-                            when effect_scale = 'absolute' then {{ dbt_experiments.number_text('shown_' ~ side) }}
+                            when shown_scale = 'absolute' then {{ dbt_experiments.number_text('shown_' ~ side) }}
                             else {{ dbt_experiments.percent_text('shown_' ~ side) }}
                         end
                         {{- " || ' to ' ||" if side == 'low' }}
