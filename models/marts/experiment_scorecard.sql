@@ -212,13 +212,17 @@ gathered as (
         primary_result.crossing_boundary,
         primary_result.crossing_fraction,
         case when primary_result.sequential_method is null then 'interval' else 'sequential interval' end as interval_name,
-        -- A test by resampling may have an interval of the effect and none of the lift: then the difference is told.
+        -- Where the lift has no interval (tests by resampling) or no bound (a control near zero), the difference is told.
         {%- set absolute %}(
             primary_result.effect_scale = 'absolute'
             or primary_result.lift is null
             or (
                 primary_result.sequential_method is null
-                and primary_result.lift_ci_low is null and primary_result.effect_ci_low is not null
+                and primary_result.effect_ci_low is not null
+                and (
+                    primary_result.lift_ci_low is null
+                    or (primary_result.lift_ci_low = '-infinity' and primary_result.lift_ci_high = 'infinity')
+                )
             )
         ){% endset %}
         case when {{ absolute }} then 'absolute' else 'relative' end as shown_scale,
