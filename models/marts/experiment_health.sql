@@ -348,7 +348,7 @@ clusters as (
         cast(null as {{ dbt_experiments.type_double() }}) as p_value,
         {{ var('few_clusters', 50) }} as threshold,
         case
-            when least_clusters.n_clusters is null then 'Units were assigned one by one.'
+            when least_clusters.n_clusters is null then 'No result rests on assigned clusters.'
             when crossed.n_crossed > 0 then
                 cast(crossed.n_crossed as {{ dbt.type_string() }})
                 || ' clusters have units in more than one variant: the clusters were not what was assigned, or the '

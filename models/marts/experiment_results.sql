@@ -84,7 +84,7 @@ judged as (
         unadjusted.effect_se as effect_unadjusted_se,
         unadjusted.p_value as p_value_unadjusted,
         case plan.direction
-            when 'decrease' then 1 - posterior.probability_greater else posterior.probability_greater
+            when 'decrease' then posterior.probability_less else posterior.probability_greater
         end as probability_better,
         case plan.direction when 'decrease' then posterior.loss_keep else posterior.loss_ship end as expected_loss,
         (headline.n_control + headline.n_treatment)

@@ -33,6 +33,7 @@ select
     effect_skewness,
     variance_reduction,
     probability_greater,
+    probability_less,
     loss_ship,
     loss_keep,
     status,

@@ -17,12 +17,7 @@ select
     count(*) as n_units
 from {{ ref('exposure') }} as unit
 {%- if has_changes %}
-inner join {{ ref('traffic_phase') }} as phase
-    on
-        unit.exp_id = phase.exp_id
-        and unit.variant_id = phase.variant_id
-        and (phase.valid_from is null or unit.assigned_at >= phase.valid_from)
-        and (phase.valid_to is null or unit.assigned_at < phase.valid_to)
+{{ dbt_experiments.phase_in_force('unit') }}
 {%- endif %}
 group by
     unit.exp_id, unit.variant_id, unit.variant_key, unit.assigned_on, is_assigned_after_midnight,

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from python_stats.allocation import exact_multinomial, sequential_srm, srm_over_phases
-from python_stats.clusters import bell_mccaffrey_df
+from python_stats.analysis.cluster_df import cluster_df
 from python_stats.means import welch_t
 from python_stats.wald import wald
 
@@ -126,10 +126,8 @@ def check_balance(comparisons: pd.DataFrame) -> pd.DataFrame:
         comparisons[f"cluster_var_covariate_{arm}"].to_numpy(dtype=np.float64) / arms[i][2]
         for i, arm in enumerate(("control", "treatment"))
     ]
-    traces = [comparisons[f"satterthwaite_trace_{arm}"].to_numpy(dtype=np.float64) for arm in ("control", "treatment")]
     clustered = comparisons["is_clustered"].to_numpy(dtype=bool)
-    by_cluster = wald(plain.effect, np.sqrt(robust[0] + robust[1]),
-                      bell_mccaffrey_df(arms[0][2], traces[0], arms[1][2], traces[1]))  # fmt: skip
+    by_cluster = wald(plain.effect, np.sqrt(robust[0] + robust[1]), cluster_df(comparisons))
     result = comparisons[["exp_id", "metric_id", "variant_id"]].assign(
         statistic=np.where(clustered, by_cluster.statistic, plain.statistic),
         p_value=np.where(clustered, by_cluster.p_value, plain.p_value),

@@ -34,9 +34,9 @@ def bayesian_readings(
     -------
     DataFrame
         One row ``bayes`` per comparison: posterior mean, standard deviation and equal-tailed credible limits in the
-        columns of an estimate, ``probability_greater`` (that the treatment's value is the larger one), ``loss_ship``
-        and ``loss_keep`` (expected loss of choosing the treatment, and the control, when larger is better; in the
-        metric's unit). No test: statistic and p-value are missing. Not corrected for the number of metrics or looks.
+        columns of an estimate, ``probability_greater`` and ``probability_less`` (than the control's value),
+        ``loss_ship`` and ``loss_keep`` (expected loss of choosing the treatment, and the control, when larger is
+        better; in the metric's unit). No test: statistic and p-value are missing. Not corrected for several metrics or looks.
 
     References
     ----------
@@ -54,7 +54,7 @@ def bayesian_readings(
     normal = normal_normal(effect, table["effect_se"].to_numpy(dtype=float), prior_sd=spread, alpha=alpha)
     posterior = [
         normal.mean, normal.sd, normal.ci_low, normal.ci_high,
-        normal.probability_greater, normal.loss_ship, normal.loss_keep,
+        normal.probability_greater, normal.probability_less, normal.loss_ship, normal.loss_keep,
     ]  # fmt: skip
 
     is_rate = table["metric_type"].isin(RATES) & table["estimator"].isin(["difference", "exact"])
@@ -68,16 +68,16 @@ def bayesian_readings(
     variance = sum(m * (1 - m) / (n + 3) for m, n in ((beta.mean_control, counts[1]), (beta.mean_treatment, counts[3])))
     exact = [
         beta.effect, np.sqrt(variance), beta.ci_low, beta.ci_high,
-        beta.probability_greater, beta.loss_ship, beta.loss_keep,
+        beta.probability_greater, beta.probability_less, beta.loss_ship, beta.loss_keep,
     ]  # fmt: skip
     for values, replaced in zip(posterior, exact, strict=True):
         values[rates] = replaced
 
     missing = np.full(len(table), np.nan)
-    centre, sd, low, high, greater, loss_ship, loss_keep = posterior
+    centre, sd, low, high, greater, less, loss_ship, loss_keep = posterior
     rows = estimate_rows(
         table, "bayes", Comparison(centre, sd, missing, missing, missing, low, high),
         mean_control=table["mean_control"], mean_treatment=table["mean_treatment"], is_unadjusted=False,
-        is_headline=False, probability_greater=greater, loss_ship=loss_ship, loss_keep=loss_keep,
+        is_headline=False, probability_greater=greater, probability_less=less, loss_ship=loss_ship, loss_keep=loss_keep,
     )  # fmt: skip
     return rows.assign(effect_se=sd)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from python_stats.analysis.estimate_rows import estimate_rows, raw_value
+from python_stats.analysis.estimate_rows import estimate_rows, level_and_side, raw_value
 from python_stats.analysis.rate_estimates import RATES
 from python_stats.one_proportion import clopper_pearson_interval, exact_binomial_test, one_proportion_z
 from python_stats.ratios import linearised_variance
@@ -39,7 +39,7 @@ def benchmark_estimates(comparisons: pd.DataFrame, *, exact_below: float = 10.0)
     """
     wanted = comparisons["benchmark"].notna() & ~comparisons["is_clustered"].astype(bool)
     table = comparisons[wanted & (comparisons["metric_type"] != "quantile")].reset_index(drop=True)
-    plan = {"alpha": table["alpha"].to_numpy(dtype=float), "alternative": table["alternative"].to_numpy(dtype=str)}
+    plan = level_and_side(table)
     names = ("n", "mean_numerator", "mean_denominator", "var_numerator", "var_denominator", "cov_numerator_denominator")
     n, mean, denominator, variance, var_denominator, cov = (
         table[f"{name}_treatment"].to_numpy(dtype=np.float64) for name in names

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from python_stats.adjustment import Adjusted, cuped, cuped_ratio
 from python_stats.analysis.arm_moments import arm_moments
-from python_stats.analysis.estimate_rows import estimate_rows, raw_value
+from python_stats.analysis.estimate_rows import estimate_rows, level_and_side, raw_value
 from python_stats.analysis.headline import UNADJUSTED
 from python_stats.analysis.quantile_estimates import is_quantile
 from python_stats.analysis.status_after import status_after
@@ -109,7 +109,7 @@ def cluster_estimates(
 
 
 def _estimates(table: pd.DataFrame, totals: pd.DataFrame, ratio: bool, lift_method: str, draws: int) -> pd.DataFrame:
-    plan = {"alpha": table["alpha"].to_numpy(dtype=float), "alternative": table["alternative"].to_numpy(dtype=str)}
+    plan = level_and_side(table)
     use = (0, 1, 2, 3) if ratio else (0, 2)
     result = (cuped_ratio if ratio else cuped)(*(arm_moments(table, arm, use) for arm in ("control", "treatment")))
     unadjusted = table["estimator"].isin([*UNADJUSTED, "unadjusted"]).to_numpy()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from python_stats.adjustment import linearised
 from python_stats.analysis.cluster_df import cluster_df
-from python_stats.analysis.estimate_rows import KEYS, estimate_rows
+from python_stats.analysis.estimate_rows import KEYS, estimate_rows, level_and_side
 from python_stats.analysis.status_after import status_after
 from python_stats.causal import difference_in_differences
 from python_stats.lift import lift_interval
@@ -62,7 +62,7 @@ def difference_estimates(comparisons: pd.DataFrame, *, lift_method: str = "log_d
 
 
 def _estimates(table: pd.DataFrame, ratio: bool, lift_method: str) -> pd.DataFrame:
-    plan = {"alpha": table["alpha"].to_numpy(dtype=float), "alternative": table["alternative"].to_numpy(dtype=str)}
+    plan = level_and_side(table)
     arms = [_now_and_before(table, arm, "", ratio) for arm in ("control", "treatment")]
     comparison = difference_in_differences(
         *(

@@ -13,7 +13,7 @@ from python_stats.analysis.bucket_estimates import bucket_estimates
 from python_stats.analysis.cluster_estimates import cluster_estimates
 from python_stats.analysis.compliance_estimates import compliance_estimates
 from python_stats.analysis.difference_estimates import difference_estimates
-from python_stats.analysis.estimate_rows import KEYS
+from python_stats.analysis.estimate_rows import KEYS, stacked
 from python_stats.analysis.families import correct_families
 from python_stats.analysis.headline import mark_headline
 from python_stats.analysis.moment_estimates import moment_estimates
@@ -23,18 +23,16 @@ from python_stats.analysis.rank_estimates import rank_estimates
 from python_stats.analysis.rate_estimates import rate_estimates
 from python_stats.analysis.regression_estimates import regression_estimates
 from python_stats.analysis.robust_estimates import geometric_estimates, trimmed_estimates
+from python_stats.analysis.sequential import SEQUENTIAL_COLUMNS
 from python_stats.analysis.statuses import status_before
 from python_stats.analysis.stratified_estimates import stratified_estimates
+from python_stats.analysis.typed_frame import EFFECT_COLUMNS
 
 PLAN = ["role", "alpha", "alternative", "correction"]
-COMPARISON = ["exp_id", "metric_id", "variant_id", "population", "dimension", "segment"]
+COMPARISON = [key for key in KEYS if key != "look_date"]
 
-# What the monitoring of a headline adds to its row.
-MONITORED = [
-    "sequential_method", "information_fraction", "sequential_p_value", "sequential_ci_low", "sequential_ci_high",
-    "sequential_lift_ci_low", "sequential_lift_ci_high", "sequential_boundary", "first_crossed_on",
-    "always_valid_p_value", "always_valid_ci_low", "always_valid_ci_high",
-]  # fmt: skip
+# What the monitoring of a headline adds to its row; the rest of it is about single looks.
+MONITORED = [name for name in SEQUENTIAL_COLUMNS if name in EFFECT_COLUMNS]
 
 
 @dataclass(frozen=True)
@@ -122,17 +120,17 @@ def all_estimates(comparisons: pd.DataFrame, evidence: Evidence, settings: Setti
         (cluster_estimates, evidence.cluster_totals, lift),
         (bucket_estimates, evidence.unit_buckets, {}),
         (rank_estimates, evidence.rank_sums, {}),
-        (trimmed_estimates, evidence.trimmed_moments, {}),
+        (trimmed_estimates, evidence.trimmed_moments, lift),
         (geometric_estimates, evidence.log_moments, {}),
         (compliance_estimates, evidence.exposure_moments, {}),
     ):
         if len(moments):
             parts.append(estimate(possible, moments, **options))
-    estimates = mark_headline(_stacked(parts), comparisons)
+    estimates = mark_headline(stacked(parts), comparisons)
     headlines = estimates[estimates["is_headline"]]
     readings = bayesian_readings(comparisons, headlines, prior_lift_sd=settings.prior_lift_sd)
     estimates.loc[estimates["is_headline"], "omnibus_p_value"] = omnibus_p_value(headlines)
-    return _stacked([estimates, readings])
+    return stacked([estimates, readings])
 
 
 def effects(
@@ -161,9 +159,3 @@ def effects(
     by_role = estimates["role"].map(dict(settings.corrections))
     estimates["correction"] = estimates["correction"].fillna(by_role).fillna("none")
     return correct_families(estimates)
-
-
-def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """Stack the frames that have rows; pandas would let an empty one decide types."""
-    filled = [part for part in parts if len(part)]
-    return pd.concat(filled, ignore_index=True) if filled else parts[0]

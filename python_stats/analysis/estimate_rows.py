@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -11,6 +13,17 @@ from python_stats.lift import Lift
 from python_stats.wald import Comparison
 
 KEYS = ["exp_id", "metric_id", "variant_id", "population", "dimension", "segment", "look_date"]
+
+
+def level_and_side(table: pd.DataFrame) -> dict[str, npt.ArrayLike]:
+    """Return the plan's ``alpha`` and ``alternative`` of every comparison, as the estimators' keyword arguments."""
+    return {"alpha": table["alpha"].to_numpy(dtype=np.float64), "alternative": table["alternative"].to_numpy(dtype=str)}
+
+
+def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Stack the frames that have rows; pandas would let one without rows decide types."""
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else parts[0]
 
 
 def raw_value(table: pd.DataFrame, arm: str) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from python_stats.analysis.estimate_rows import stacked
 from python_stats.analysis.headline import PLANNED, mark_headline
 from python_stats.analysis.moment_estimates import moment_estimates
 from python_stats.analysis.quantile_estimates import quantile_estimates
@@ -38,7 +39,5 @@ def look_estimates(
         rate_estimates(possible, exact_below=exact_below),
         quantile_estimates(comparisons, min_units=min_units),
     ]
-    # pandas would let a frame without rows decide types.
-    filled = [part for part in parts if len(part)] or parts[:1]
-    estimates = mark_headline(pd.concat(filled, ignore_index=True), comparisons)
+    estimates = mark_headline(stacked(parts), comparisons)
     return estimates[estimates["is_headline"]].reset_index(drop=True)

@@ -15,8 +15,10 @@ from python_stats.adjustment import Adjusted, cuped, cuped_ratio, linearised
 from python_stats.analysis.arm_moments import arm_moments
 from python_stats.analysis.cluster_df import cluster_df
 from python_stats.analysis.effect_skewness import effect_skewness
-from python_stats.analysis.estimate_rows import estimate_rows
+from python_stats.analysis.estimate_rows import estimate_rows, level_and_side
 from python_stats.analysis.quantile_estimates import is_quantile
+from python_stats.analysis.rate_estimates import RATES
+from python_stats.analysis.status_after import status_after
 from python_stats.analysis.statuses import status_before
 from python_stats.lift import lift_interval
 from python_stats.means import cohen_d
@@ -26,8 +28,6 @@ from python_stats.wald import Comparison, wald
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-
-VARIABLES = ("numerator", "denominator", "covariate", "covariate_denominator")
 
 
 class _Estimate(NamedTuple):
@@ -93,7 +93,7 @@ def moment_estimates(comparisons: pd.DataFrame, *, min_units: int = 2, lift_meth
         if picked.size:
             _estimate(table.iloc[picked], ratio, picked, unadjusted, adjusted)
 
-    status = _final_status(status, unadjusted.comparison, is_ratio, table)
+    status = np.where(status == "", status_after(table, unadjusted.comparison), status)
     with np.errstate(all="ignore"):
         reduction = 1 - (adjusted.comparison.se / unadjusted.comparison.se) ** 2
     parts = [
@@ -107,7 +107,7 @@ def _estimate(
     table: pd.DataFrame, ratio: bool, picked: NDArray[np.intp], unadjusted: _Estimate, adjusted: _Estimate
 ) -> None:
     """Fill both estimators' arrays at ``picked``."""
-    plan = {"alpha": table["alpha"].to_numpy(dtype=float), "alternative": table["alternative"].to_numpy(dtype=str)}
+    plan = level_and_side(table)
     use = [0, 1, 2, 3] if ratio else [0, 2]
     control, treatment = (arm_moments(table, arm, use) for arm in ("control", "treatment"))
     result = (cuped_ratio if ratio else cuped)(control, treatment, **plan)
@@ -115,7 +115,8 @@ def _estimate(
     se_control, cov_effect = result.se_control, result.cov_effect_control
     headline, se_adjusted_control, cov_adjusted = result.comparison, se_control, cov_effect
     available = result.is_adjusted
-    own_variance = _control_variance(control, ratio, result.theta)
+    own = linearised(control, ((0, 1), (2, 3))) if ratio else control
+    own_variance = _control_variance(own, result.theta)
 
     clustered = table["is_clustered"].to_numpy(dtype=bool)
     if clustered.any():
@@ -127,8 +128,7 @@ def _estimate(
         se_control = np.where(clustered, robust[2], se_control)
         se_adjusted_control = np.where(clustered, robust[2], se_adjusted_control)
         cov_adjusted = np.where(clustered, robust[3], cov_adjusted)
-        robust_control = arm_moments(table, "control", use, prefix="cluster_")
-        own_variance = np.where(clustered, _control_variance(robust_control, ratio, result.theta), own_variance)
+        own_variance = np.where(clustered, robust[4], own_variance)
 
     values = (
         (unadjusted, raw, se_control, -(se_control**2), se_control**2, np.ones(len(table), dtype=bool)),
@@ -144,13 +144,12 @@ def _estimate(
         target.available[picked] = usable
 
 
-def _control_variance(control: Moments, ratio: bool, theta: FloatArray) -> FloatArray:
+def _control_variance(control: Moments, theta: FloatArray) -> FloatArray:
     """Variance of the control's adjusted value: its part of the variance of every effect measured against it."""
-    arm = linearised(control, ((0, 1), (2, 3))) if ratio else control
     slope = np.nan_to_num(theta)
     with np.errstate(all="ignore"):
-        pre, both = (np.nan_to_num(arm.cov[:, i, 1]) for i in (1, 0))
-        return np.maximum(arm.cov[:, 0, 0] + slope**2 * pre - 2 * slope * both, 0) / arm.n
+        pre, both = (np.nan_to_num(control.cov[:, i, 1]) for i in (1, 0))
+        return np.maximum(control.cov[:, 0, 0] + slope**2 * pre - 2 * slope * both, 0) / control.n
 
 
 def _unadjusted(
@@ -165,7 +164,7 @@ def _unadjusted(
     if ratio:
         # Of the linearised units, like every other mean: Welch's t.
         return result.unadjusted
-    is_rate = table["metric_type"].isin(["proportion", "retention"]).to_numpy()
+    is_rate = table["metric_type"].isin(RATES).to_numpy()
     # Counts of successes are whole numbers that travelled as a mean.
     successes = [np.rint(np.where(is_rate, m.mean[:, 0] * m.n, 0.0)) for m in (control, treatment)]
     rate = two_proportion_z(successes[0], control.n, successes[1], treatment.n, **plan)
@@ -174,8 +173,12 @@ def _unadjusted(
 
 def _clustered(
     table: pd.DataFrame, ratio: bool, use: list[int], result: Adjusted, plan: dict[str, NDArray[np.generic]]
-) -> tuple[Comparison, Comparison, FloatArray, FloatArray]:
-    """Compare by cluster-robust variances: raw, adjusted, se of the control mean, covariance of effect and control."""
+) -> tuple[Comparison, Comparison, FloatArray, FloatArray, FloatArray]:
+    """Compare by cluster-robust variances.
+
+    Returns the raw and the adjusted comparison, the standard error of the control mean, its covariance with the
+    adjusted effect, and the variance of the control's adjusted value.
+    """
     arms = [arm_moments(table, arm, use, prefix="cluster_") for arm in ("control", "treatment")]
     if ratio:
         arms = [linearised(arm, ((0, 1), (2, 3))) for arm in arms]
@@ -193,23 +196,7 @@ def _clustered(
         cov_effect = theta * both[0] - own[0]
         raw = wald(result.unadjusted.effect, np.sqrt(raw_var), df, **plan)
         adjusted = wald(result.comparison.effect, np.sqrt(np.maximum(adjusted_var, 0)), df, **plan)
-    return raw, adjusted, se_control, cov_effect
-
-
-def _final_status(
-    status: NDArray[np.object_], comparison: Comparison, is_ratio: BoolArray, table: pd.DataFrame
-) -> NDArray[np.object_]:
-    """Add the reasons that show only once the numbers are there."""
-    silent = status == ""
-    no_test = silent & ~np.isfinite(comparison.p_value)
-    without = (table[["mean_denominator_control", "mean_denominator_treatment"]].to_numpy(dtype=float) == 0).any(axis=1)
-    status = np.where(no_test & is_ratio & without, "zero_denominator", status)
-    # One cluster with all of an arm's weight leaves nothing to compare it with.
-    alone = table[["satterthwaite_trace_control", "satterthwaite_trace_treatment"]].isna().any(axis=1).to_numpy()
-    alone = alone & table["is_clustered"].to_numpy(dtype=bool)
-    status = np.where(no_test & (status == "") & alone, "too_few_clusters", status)
-    status = np.where(no_test & (status == ""), "zero_variance", status)
-    return np.where(status == "", "ok", status)
+    return raw, adjusted, se_control, cov_effect, _control_variance(arms[0], theta)
 
 
 def _rows(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.analysis.estimate_rows import estimate_rows
+from python_stats.analysis.estimate_rows import estimate_rows, level_and_side, stacked
 from python_stats.analysis.statuses import status_before
 from python_stats.clustered_quantiles import clustered_quantile_difference, clustered_quantile_interval
 from python_stats.clusters import bell_mccaffrey_df
@@ -114,8 +113,7 @@ def quantile_estimates(
             )
             for rows in _blocks(possible, grouped, order_statistics)
         ]
-    # pandas would let a frame without rows decide types.
-    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+    return stacked(parts)
 
 
 def _without_numbers(table: pd.DataFrame, status: NDArray[np.object_]) -> pd.DataFrame:
@@ -147,7 +145,7 @@ def _independent(
     table: pd.DataFrame, order_statistics: pd.DataFrame, shares_below: pd.DataFrame, lift_method: str
 ) -> pd.DataFrame:
     arms = [_arm(table, name, order_statistics, shares_below) for name in ARMS]
-    q, plan = _probability(arms), _plan(table)
+    q, plan = _probability(arms), level_and_side(table)
     result = quantile_difference(*arms[0].window, *arms[1].window, q, **plan)
     quantiles = [sample_quantile(arm.n, q, *arm.window[1:]) for arm in arms]
     method = np.where(np.isfinite(result.lift_ci_low), "bootstrap", "undefined")
@@ -162,7 +160,7 @@ def _clustered(
     table: pd.DataFrame, order_statistics: pd.DataFrame, shares_below: pd.DataFrame, lift_method: str
 ) -> pd.DataFrame:
     arms = [_arm(table, name, order_statistics, shares_below) for name in ARMS]
-    q, plan = _probability(arms), _plan(table)
+    q, plan = _probability(arms), level_and_side(table)
     df = bell_mccaffrey_df(arms[0].n, arms[0].trace, arms[1].n, arms[1].trace)
     result = clustered_quantile_difference(*arms[0].clustered_window, *arms[1].clustered_window, q, df=df, **plan)
     quantiles = [sample_quantile(arm.n, q, *arm.window[1:]) for arm in arms]
@@ -199,10 +197,6 @@ def _probability(arms: list[_Arm]) -> FloatArray:
     """Return the probability of each comparison; any number will do where neither arm has values."""
     q = np.where(np.isnan(arms[0].quantile), arms[1].quantile, arms[0].quantile)
     return np.where(np.isnan(q), 0.5, q)
-
-
-def _plan(table: pd.DataFrame) -> dict[str, npt.ArrayLike]:
-    return {"alpha": table["alpha"].to_numpy(dtype=float), "alternative": table["alternative"].to_numpy(dtype=str)}
 
 
 def _arm(table: pd.DataFrame, name: str, order_statistics: pd.DataFrame, shares_below: pd.DataFrame) -> _Arm:

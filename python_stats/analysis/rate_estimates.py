@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from python_stats.analysis.estimate_rows import estimate_rows
+from python_stats.analysis.estimate_rows import estimate_rows, level_and_side
 from python_stats.contingency import fisher_exact_2x2
 from python_stats.lift import Lift
 from python_stats.proportion_score import miettinen_nurminen_interval, score_ratio_interval
@@ -52,7 +52,7 @@ def rate_estimates(comparisons: pd.DataFrame, *, exact_below: float = 10.0) -> p
 
     table = rates[picked].reset_index(drop=True)
     counts = [column[picked] for pair in zip(successes, n, strict=True) for column in pair]
-    plan = {"alpha": table["alpha"].to_numpy(dtype=float), "alternative": table["alternative"].to_numpy(dtype=str)}
+    plan = level_and_side(table)
     rate = [counts[0] / counts[1], counts[2] / counts[3]]
     effect = rate[1] - rate[0]
     variance = [r * (1 - r) / units for r, units in zip(rate, (counts[1], counts[3]), strict=True)]

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from python_stats.adjustment import linearised
-from python_stats.analysis.estimate_rows import KEYS, estimate_rows
+from python_stats.analysis.estimate_rows import KEYS, estimate_rows, level_and_side
 from python_stats.analysis.status_after import status_after
 from python_stats.lift import lift_interval
 from python_stats.moments import Moments
@@ -102,7 +102,7 @@ def _estimates(
     covariates = list(range(2, control.mean.shape[-1]))
     outcome: tuple[int, int] | int = (0, 1) if ratio else 0
     arms = [linearised(arm, [outcome, *covariates]) for arm in (control, treatment)]
-    plan = {"alpha": table["alpha"].to_numpy(dtype=float), "alternative": table["alternative"].to_numpy(dtype=str)}
+    plan = level_and_side(table)
     result = lin(*arms, target="population", **plan)
 
     varying = ((np.nan_to_num(arms[0].var[:, 1:]) > 0) | (np.nan_to_num(arms[1].var[:, 1:]) > 0)).sum(axis=1)

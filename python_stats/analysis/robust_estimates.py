@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.analysis.estimate_rows import estimate_rows
+from python_stats.analysis.estimate_rows import estimate_rows, level_and_side
 from python_stats.geometric_means import geometric_means
-from python_stats.lift import log_delta_lift
+from python_stats.lift import lift_interval
 from python_stats.robust import cut_ranks, winsorized_moments_by_rank, yuen_t
 
 FloatArray = NDArray[np.float64]
@@ -16,7 +16,9 @@ FloatArray = NDArray[np.float64]
 ARMS = (("control", "control_variant_id"), ("treatment", "variant_id"))
 
 
-def trimmed_estimates(comparisons: pd.DataFrame, trimmed_moment: pd.DataFrame) -> pd.DataFrame:
+def trimmed_estimates(
+    comparisons: pd.DataFrame, trimmed_moment: pd.DataFrame, *, lift_method: str = "log_delta"
+) -> pd.DataFrame:
     """Compare trimmed means by Yuen's test.
 
     Parameters
@@ -26,6 +28,8 @@ def trimmed_estimates(comparisons: pd.DataFrame, trimmed_moment: pd.DataFrame) -
     trimmed_moment : DataFrame
         Rows of the model ``trimmed_moment``: ``plan_key, variant_id, n, trim_proportion, mean_kept, var_kept,
         lowest_kept, highest_kept``.
+    lift_method : {"log_delta", "fieller"}
+        As ``method`` of `python_stats.lift.lift_interval`.
 
     Returns
     -------
@@ -39,7 +43,7 @@ def trimmed_estimates(comparisons: pd.DataFrame, trimmed_moment: pd.DataFrame) -
     if table.empty:
         return pd.DataFrame()
     share = arms[0][5]
-    plan = _plan(table)
+    plan = level_and_side(table)
     sides, spreads, enough = [], [], np.ones(len(table), dtype=bool)
     for n, mean, var, lowest, highest, _ in arms:
         winsorized = winsorized_moments_by_rank(n, mean, var, lowest, highest, proportion=share).var
@@ -50,7 +54,9 @@ def trimmed_estimates(comparisons: pd.DataFrame, trimmed_moment: pd.DataFrame) -
             spreads.append(np.sqrt((n - 1) * winsorized / (kept * (kept - 1))))
     comparison = yuen_t(*sides, proportion=share, **plan)
     means = sides[0], sides[3]
-    lift = log_delta_lift(comparison.effect, comparison.se, means[0], spreads[0], df=comparison.df, **plan)
+    lift = lift_interval(
+        comparison.effect, comparison.se, means[0], spreads[0], df=comparison.df, method=lift_method, **plan
+    )
     tested = np.isfinite(comparison.p_value)
     status = np.where(tested, "ok", np.where(enough, "zero_variance", "too_few_units"))
     return estimate_rows(
@@ -80,7 +86,7 @@ def geometric_estimates(comparisons: pd.DataFrame, log_moment: pd.DataFrame) -> 
     table, arms = _with_arms(comparisons[comparisons["estimator"] == "geometric"], log_moment, columns)
     if table.empty:
         return pd.DataFrame()
-    result = geometric_means(*arms[0][:3], *arms[1][:3], **_plan(table))
+    result = geometric_means(*arms[0][:3], *arms[1][:3], **level_and_side(table))
     positive = (arms[0][3] == 0) & (arms[1][3] == 0)
     tested = np.isfinite(result.comparison.p_value)
     status = np.where(tested, "ok", np.where(positive, "zero_variance", "not_positive"))
@@ -105,10 +111,3 @@ def _with_arms(
         renamed = {"variant_id": variant, **{column: f"{column}_of_{arm}" for column in columns}}
         table = table.merge(moments[["plan_key", *renamed]].rename(columns=renamed), on=["plan_key", variant])
     return table, [[table[f"{c}_of_{arm}"].to_numpy(dtype=np.float64) for c in columns] for arm, _ in ARMS]
-
-
-def _plan(table: pd.DataFrame) -> dict[str, NDArray[np.generic]]:
-    return {
-        "alpha": table["alpha"].to_numpy(dtype=np.float64),
-        "alternative": table["alternative"].to_numpy(dtype=str),
-    }

@@ -22,9 +22,12 @@ def status_after(table: pd.DataFrame, comparison: Comparison) -> NDArray[np.obje
     Returns
     -------
     ndarray of str
-        ``ok``; ``zero_denominator`` for a ratio with a denominator of zero in an arm; ``zero_variance`` otherwise.
+        ``ok``; ``zero_denominator`` for a ratio with a denominator of zero in an arm; ``too_few_clusters`` where one
+        cluster has all of an arm's weight, which leaves nothing to compare it with; ``zero_variance`` otherwise.
     """
     denominators = table[["mean_denominator_control", "mean_denominator_treatment"]].to_numpy(dtype=np.float64)
     undefined = (table["metric_type"] == "ratio").to_numpy() & (denominators == 0).any(axis=1)
-    status = np.where(undefined, "zero_denominator", "zero_variance").astype(object)
+    traces = table[["satterthwaite_trace_control", "satterthwaite_trace_treatment"]]
+    alone = table["is_clustered"].to_numpy(dtype=bool) & traces.isna().any(axis=1).to_numpy()
+    status = np.select([undefined, alone], ["zero_denominator", "too_few_clusters"], "zero_variance").astype(object)
     return np.where(np.isfinite(comparison.p_value), "ok", status)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from python_stats.analysis.estimate_rows import KEYS, estimate_rows
+from python_stats.analysis.estimate_rows import KEYS, estimate_rows, level_and_side
 from python_stats.analysis.status_after import status_after
 from python_stats.lift import lift_interval
 from python_stats.moments import Moments
@@ -73,7 +73,7 @@ def _estimates(table: pd.DataFrame, strata: pd.DataFrame, variables: tuple[str, 
     # A stratum that only one of the arms has is empty in the other.
     both = arms[0].index.union(arms[1].index)
     control, treatment = (_moments(arm.reindex(both), variables) for arm in arms)
-    plan = {"alpha": table["alpha"].to_numpy(dtype=float), "alternative": table["alternative"].to_numpy(dtype=str)}
+    plan = level_and_side(table)
     result = poststratified(
         control, treatment, cell=both.get_level_values("cell").to_numpy(dtype=np.intp), n_cells=len(table),
         small_strata="merge", small_below=SMALL_STRATUM, **plan,

@@ -47,6 +47,7 @@ EFFECT_COLUMNS = {
     "is_significant": "boolean",
     "omnibus_p_value": "float64",
     "probability_greater": "float64",
+    "probability_less": "float64",
     "loss_ship": "float64",
     "loss_keep": "float64",
     "sequential_method": "string",
@@ -67,7 +68,7 @@ EFFECT_COLUMNS = {
 # What is made of all headlines at once, or of a posterior, has no place at single looks.
 _ONLY_AT_AS_OF = (
     "cohens_d", "p_value_resolution", "p_value_adjusted", "correction", "correction_family", "is_significant",
-    "omnibus_p_value", "probability_greater", "loss_ship", "loss_keep",
+    "omnibus_p_value", "probability_greater", "probability_less", "loss_ship", "loss_keep",
 )  # fmt: skip
 
 LOOK_COLUMNS = {name: kind for name, kind in EFFECT_COLUMNS.items() if name not in _ONLY_AT_AS_OF}

@@ -76,6 +76,7 @@ def programme(write_experiment, stack):
             ("two_arms", "spend_capped", "secondary", "difference"),
             ("two_arms", "spend_p95_active", "exploratory", "difference"),
             ("two_arms", "big_spender", "exploratory", None),
+            ("two_arms", "spender_exact", "guardrail", "exact"),
             ("four_arms", "orders", "primary", None),
             ("four_arms", "visits", "secondary", None),
             ("four_arms", "searches", "secondary", None),
@@ -91,10 +92,12 @@ def programme(write_experiment, stack):
             ("spend_capped", "mean", "spend", None, 0.98, "percentile", None),
             ("spend_p95_active", "mean", "spend", None, 0.95, "percentile_nonzero", None),
             ("big_spender", "proportion", "spend", None, None, None, 30.0),
+            ("spender_exact", "proportion", "spend", None, None, None, 30.0),
         ],
         columns=["metric_id", "metric_type", "numerator_kpi", "denominator_kpi", "cap_upper", "cap_kind", "threshold"],
     ).assign(window_start_day=0, window_end_day=WINDOW, aggregation="sum")
     plan["estimator"] = plan["estimator"].astype("string")
+    plan["benchmark"] = np.where(plan["metric_id"] == "signup", 0.2, np.nan)
     late = pd.DataFrame(
         {
             # A row after everything: as_of is set by it, so that all units are mature.
@@ -185,6 +188,24 @@ def test_ratios_are_delta_method(built, programme):
     df = sum(variance) ** 2 / sum(v**2 / (len(c) - 1) for v, c in zip(variance, clicks, strict=True))
     assert row["df"] == pytest.approx(df, rel=1e-8)
     assert row["p_value"] == pytest.approx(2 * stats.t.sf(abs(ratio[1] - ratio[0]) / se, df), rel=1e-8)
+
+
+def test_planned_exact_rates_are_fishers(built, programme):
+    control, treatment = ((a >= 30).astype(int) for a in arm_values(programme, "two_arms", "spend"))
+    row = built.result("two_arms", "spender_exact")
+    table = [[treatment.sum(), len(treatment) - treatment.sum()], [control.sum(), len(control) - control.sum()]]
+    assert row["estimator"] == "exact" and row["status"] == "ok"
+    assert row["p_value"] == pytest.approx(stats.fisher_exact(table).pvalue, rel=1e-9)
+    assert row["effect_ci_low"] < treatment.mean() - control.mean() < row["effect_ci_high"]
+
+
+def test_a_benchmark_is_the_one_sample_z_test_with_the_nulls_variance(built, programme):
+    _, treatment = arm_values(programme, "two_arms", "signup")
+    estimates = built.table("metric_estimate").query("exp_id == 'two_arms' and metric_id == 'signup'")
+    row = estimates.set_index("estimator").loc["benchmark"]
+    z, p = proportions_ztest(treatment.sum(), len(treatment), 0.2, prop_var=0.2)
+    assert row["statistic"] == pytest.approx(z, rel=1e-9) and row["p_value"] == pytest.approx(p, rel=1e-8)
+    assert row["effect"] == pytest.approx(treatment.mean() - 0.2) and not row["is_headline"]
 
 
 def test_cuped_is_welch_on_the_transformed_outcome(built, programme):

@@ -27,6 +27,7 @@ def plan_row(plan_key: int, units: dict[str, np.ndarray], estimator: str, metric
         "look_date": pd.Timestamp("2024-02-01"), "is_last_look": True, "metric_type": metric_type,
         "estimator": estimator, "alpha": 0.05, "alternative": "two_sided", "is_clustered": False,
         "period_ratio": 1.0, "clusters_control": np.nan, "clusters_treatment": np.nan,
+        "satterthwaite_trace_control": np.nan, "satterthwaite_trace_treatment": np.nan,
     }  # fmt: skip
     for arm, values in units.items():
         cov = covariance(values)
