@@ -36,7 +36,8 @@ def bayesian_readings(
         One row ``bayes`` per comparison: posterior mean, standard deviation and equal-tailed credible limits in the
         columns of an estimate, ``probability_greater`` and ``probability_less`` (than the control's value),
         ``loss_ship`` and ``loss_keep`` (expected loss of choosing the treatment, and the control, when larger is
-        better; in the metric's unit). No test: statistic and p-value are missing. Not corrected for several metrics or looks.
+        better; in the metric's unit). No test: statistic and p-value are missing. Not corrected for several metrics or
+        looks.
 
     References
     ----------
