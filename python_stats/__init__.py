@@ -50,6 +50,7 @@ from python_stats.clusters import (
     bell_mccaffrey_df,
     cluster_arm,
     cluster_difference,
+    cluster_level_df,
     cluster_mean_t,
     randomization_advised,
 )
@@ -57,6 +58,7 @@ from python_stats.contingency import ChiSquare, OddsRatio, chi_square_rxc, condi
 from python_stats.dunnett import ManyToOne, dunnett, many_to_one
 from python_stats.geometric_means import GeometricComparison, geometric_means
 from python_stats.group_sequential import SpendingBoundaries, classical_boundaries, spending_boundaries
+from python_stats.hall_transformation import hall_lift, hall_quantile, hall_statistic, hall_wald
 from python_stats.heterogeneity import (
     Heterogeneity,
     RandomEffects,
@@ -130,7 +132,12 @@ from python_stats.robust import (
     winsorized_moments_by_rank,
     yuen_t,
 )
-from python_stats.skewness import skewness_of_difference, third_central_moment
+from python_stats.skewness import (
+    pooled_skewness,
+    skewness_of_difference,
+    third_central_moment,
+    third_moment_of_combination,
+)
 from python_stats.spending import alpha_spending, information_fraction, log_alpha_spending
 from python_stats.stagewise import StagewiseInterval, stagewise_interval
 from python_stats.storey import QValues, storey_q
@@ -197,6 +204,7 @@ __all__ = [
     "clopper_pearson_interval",
     "cluster_arm",
     "cluster_difference",
+    "cluster_level_df",
     "cluster_mean_moments",
     "cluster_mean_t",
     "cluster_moments",
@@ -220,6 +228,10 @@ __all__ = [
     "fisher_exact_2x2",
     "fixed_effect",
     "geometric_means",
+    "hall_lift",
+    "hall_quantile",
+    "hall_statistic",
+    "hall_wald",
     "information_fraction",
     "interaction_test",
     "intracluster_moments",
@@ -252,6 +264,7 @@ __all__ = [
     "one_proportion_z",
     "order_statistic_window",
     "permutation_test",
+    "pooled_skewness",
     "pooled_t",
     "poststratified",
     "power_means",
@@ -280,6 +293,7 @@ __all__ = [
     "stagewise_interval",
     "storey_q",
     "third_central_moment",
+    "third_moment_of_combination",
     "trimmed_mean_se",
     "two_proportion_z",
     "wald",

@@ -12,7 +12,13 @@ value, ``sum(y) / D``:
 ``trace_squared_cr2``  ``sum(s**2) + sum(w * s**2)**2 - sum((w * s**2)**2)``
 ``trace_cr3``          ``sum(w * s)``
 ``trace_squared_cr3``  ``sum((w * s)**2) + sum((w * s)**2)**2 - sum((w * s)**4)``
+``level_cr2``          ``sum(w * v)``, ``v = s**2 * (1 - 2 * s + S)``, ``S = sum(s**2)``
+``level_squared_cr2``  ``sum((w * v)**2)`` plus ``(w_g s_g**2) (w_h s_h**2) (S - s_g - s_h)**2``
+                       over all pairs of different clusters g and h
 =====================  =====================================================================
+
+The traces are those of the variance estimate as a quadratic form: of independent units, and (``level``) of clusters
+that vary as wholes.
 
 These sums are the currency between SQL and Python: SQL may compute them, or hand over the cluster rows to
 `cluster_moments`, which computes the same. Every cluster belongs to one arm, and clusters whose units have no outcome
@@ -52,6 +58,8 @@ class ClusterMoments(NamedTuple):
         Cluster-robust covariance matrices of ``value``.
     trace_squared_cr2, trace_cr3, trace_squared_cr3 : ndarray, shape (K,)
         Ingredients of the degrees of freedom, free of scale; see `python_stats.clusters.bell_mccaffrey_df`.
+    level_cr2, level_squared_cr2 : ndarray, shape (K,)
+        The same where clusters vary as wholes; see `python_stats.clusters.cluster_level_df`.
     """
 
     n: NDArray[np.float64]
@@ -64,6 +72,8 @@ class ClusterMoments(NamedTuple):
     trace_squared_cr2: NDArray[np.float64]
     trace_cr3: NDArray[np.float64]
     trace_squared_cr3: NDArray[np.float64]
+    level_cr2: NDArray[np.float64]
+    level_squared_cr2: NDArray[np.float64]
 
     @property
     def cr1(self) -> NDArray[np.float64]:
@@ -282,7 +292,28 @@ def cluster_moments(
             squared = own + cell_sum(cross, index, count) ** 2 - cell_sum(cross**2, index, count)
             traces.append(np.where(weighted, squared, np.nan))
         trace_cr3 = np.where(weighted, cell_sum(share * inflation, index, count), np.nan)
-    return ClusterMoments(n, clusters, weight_sum, value, cr0, cr2, cr3, traces[0], trace_cr3, traces[1])
+        level, level_squared = (np.where(weighted, x, np.nan) for x in _cluster_level(share, inflation, index, count))
+    return ClusterMoments(
+        n, clusters, weight_sum, value, cr0, cr2, cr3, traces[0], trace_cr3, traces[1], level, level_squared
+    )
+
+
+def _cluster_level(
+    share: NDArray[np.float64], inflation: NDArray[np.float64], index: NDArray[np.intp], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Trace and squared trace of CR2 where cluster means vary alike, whatever the clusters' size.
+
+    The pairs of different clusters are all pairs, which fall apart into sums of powers, less the pairs of a cluster
+    with itself.
+    """
+    powers = [cell_sum(inflation * share ** (2 + k), index, count) for k in range(3)]
+    own = [cell_sum(inflation**2 * share ** (4 + k), index, count) for k in range(2)]
+    whole = cell_sum(share**2, index, count)
+    level = (1 + whole) * powers[0] - 2 * powers[1]
+    pairs = (
+        (whole * powers[0]) ** 2 - 4 * whole * powers[0] * powers[1] + 2 * powers[0] * powers[2] + 2 * powers[1] ** 2
+    )
+    return level, pairs + (1 + 2 * whole) * own[0] - 4 * own[1]
 
 
 def cluster_mean_moments(

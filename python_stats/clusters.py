@@ -18,6 +18,7 @@ from python_stats.cluster_totals import ClusterMoments
 from python_stats.wald import Comparison, wald
 
 KINDS = ("CR0", "CR1", "CR1P", "CR1S", "CR2", "CR3", "CV3")
+WORKING_MODELS = ("units", "clusters")
 
 # Fewer clusters than this in both arms together bias CR0 and CR1 downwards: warn, and use CR2.
 FEW_CLUSTERS = 50
@@ -45,7 +46,7 @@ class ClusterArm(NamedTuple):
         Units, clusters, and sum of the metric's denominator (``n`` for a metric per unit).
     cr0, cr2, cr3 : ndarray
         Cluster-robust variances of ``value``.
-    trace_squared_cr2, trace_cr3, trace_squared_cr3 : ndarray
+    trace_squared_cr2, trace_cr3, trace_squared_cr3, level_cr2, level_squared_cr2 : ndarray
         Ingredients of the degrees of freedom.
     """
 
@@ -59,6 +60,8 @@ class ClusterArm(NamedTuple):
     trace_squared_cr2: NDArray[np.float64]
     trace_cr3: NDArray[np.float64]
     trace_squared_cr3: NDArray[np.float64]
+    level_cr2: NDArray[np.float64]
+    level_squared_cr2: NDArray[np.float64]
 
     def at(self, index: npt.ArrayLike) -> ClusterArm:
         """Return the arm at these cells, to line up each comparison's control and treatment."""
@@ -134,6 +137,8 @@ def cluster_arm(
         moments.trace_squared_cr2,
         moments.trace_cr3,
         moments.trace_squared_cr3,
+        moments.level_cr2,
+        moments.level_squared_cr2,
     )
 
 
@@ -197,11 +202,59 @@ def bell_mccaffrey_df(
         return np.where(valid, first**2 / second, np.nan)
 
 
+def cluster_level_df(
+    level_control: npt.ArrayLike,
+    level_squared_control: npt.ArrayLike,
+    level_treatment: npt.ArrayLike,
+    level_squared_treatment: npt.ArrayLike,
+) -> NDArray[np.float64]:
+    """Degrees of freedom of the CR2 difference where clusters vary as wholes, by matching two moments (Satterthwaite).
+
+    The working model is the other end of the random-effects model of Imbens and Kolesár: units of a cluster alike, the
+    cluster means with one variance whatever their size (an intracluster correlation of one), where
+    `bell_mccaffrey_df` has independent units (a correlation of zero). With equal sizes both are the clusters minus two.
+    With unequal ones the few large clusters carry the variance, and these degrees of freedom are fewer: those of Bell
+    and McCaffrey are then too many by as much as clusters are alike.
+
+    Parameters
+    ----------
+    level_control, level_treatment : array_like
+        ``level_cr2`` of the arm.
+    level_squared_control, level_squared_treatment : array_like
+        ``level_squared_cr2`` of the arm.
+
+    Returns
+    -------
+    ndarray
+        NaN where an ingredient is NaN.
+
+    References
+    ----------
+    Imbens, G. W. and Kolesár, M. (2016). Robust standard errors in small samples: some practical advice. Review of
+    Economics and Statistics 98, 701-712.
+
+    Examples
+    --------
+    >>> from python_stats.cluster_totals import cluster_moments
+    >>> m = cluster_moments([0] * 4 + [1] * 4, size=[5, 5, 5, 5, 2, 3, 5, 10], numerator=range(8))
+    >>> def df(arm):
+    ...     return float(cluster_level_df(*[m.level_cr2[arm], m.level_squared_cr2[arm]] * 2))
+    >>> round(df(0), 9), round(df(1), 4)
+    (6.0, 3.0567)
+    """
+    parts = (level_control, level_squared_control, level_treatment, level_squared_treatment)
+    first_c, second_c, first_t, second_t = (np.asarray(x, dtype=np.float64) for x in parts)
+    with np.errstate(all="ignore"):
+        second = second_c + second_t
+        return np.where(second > 0.0, (first_c + first_t) ** 2 / second, np.nan)
+
+
 def cluster_difference(
     control: ClusterArm,
     treatment: ClusterArm,
     *,
     kind: str = "CR2",
+    working_model: str = "units",
     alpha: npt.ArrayLike = 0.05,
     alternative: npt.ArrayLike = "two_sided",
     null: npt.ArrayLike = 0.0,
@@ -224,6 +277,10 @@ def cluster_difference(
         The arms, cell by cell; they broadcast.
     kind : str, default "CR2"
         One of the names above.
+    working_model : {"units", "clusters"}, default "units"
+        What the degrees of freedom of CR2 rest on: `bell_mccaffrey_df` or `cluster_level_df`. In the calibration of
+        this package the first reject 6 to 8 % at a nominal 5 where sizes are very unequal, the second 5 or less. The
+        other kinds do not look at it.
     alpha, alternative, null : array_like
         As in `python_stats.wald.wald`.
 
@@ -237,7 +294,7 @@ def cluster_difference(
     Raises
     ------
     ValueError
-        For an unknown kind or alternative, or alpha outside (0, 1).
+        For an unknown kind, working model or alternative, or alpha outside (0, 1).
 
     References
     ----------
@@ -255,6 +312,8 @@ def cluster_difference(
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}; found {kind!r}")
+    if working_model not in WORKING_MODELS:
+        raise ValueError(f"working_model must be one of {', '.join(WORKING_MODELS)}; found {working_model!r}")
     base = {"CR2": "cr2", "CR3": "cr3", "CV3": "cr3"}.get(kind, "cr0")
     with np.errstate(all="ignore"):
         variance = np.asarray(getattr(control, base)) + np.asarray(getattr(treatment, base))
@@ -268,7 +327,11 @@ def cluster_difference(
         }.get(kind, np.ones_like(clusters))
         se = np.sqrt(np.where(variance > 0.0, variance * factor, np.nan))
         effect = np.asarray(treatment.value) - np.asarray(control.value)
-    if kind == "CR2":
+    if kind == "CR2" and working_model == "clusters":
+        df = cluster_level_df(
+            control.level_cr2, control.level_squared_cr2, treatment.level_cr2, treatment.level_squared_cr2
+        )
+    elif kind == "CR2":
         df = bell_mccaffrey_df(
             control.denominator, control.trace_squared_cr2, treatment.denominator, treatment.trace_squared_cr2
         )

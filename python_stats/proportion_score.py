@@ -80,6 +80,7 @@ def restricted_rates(
         edge_high = _log_likelihood_slope(x_c, n_c, x_t, n_t, high, high + gap) >= 0.0
         low, high = np.where(edge_high, high, low), np.where(edge_low, low, high)
         rate = np.clip((x_c + x_t - n_t * gap) / (n_c + n_t), low, high)
+        moving = np.ones(np.shape(rate), dtype=bool)
         for _ in range(MAX_STEPS):
             excess_c, excess_t = x_c - n_c * rate, x_t - n_t * (rate + gap)
             spread_c, spread_t = rate * (1.0 - rate), (rate + gap) * (1.0 - rate - gap)
@@ -91,8 +92,9 @@ def restricted_rates(
             step = rate - score / slope
             step = np.where((step >= low) & (step <= high), step, low + 0.5 * (high - low))
             step = np.where(score == 0.0, rate, step)
-            still = np.abs(step - rate) > CONVERGED * np.maximum(step, SMALLEST_RATE)
-            rate = step
+            still = moving & (np.abs(step - rate) > CONVERGED * np.maximum(step, SMALLEST_RATE))
+            # A cell that has arrived stays: its digits must not depend on how long the others take.
+            rate, moving = np.where(moving, step, rate), still
             if not np.any(still):
                 break
         return rate, np.clip(rate + gap, 0.0, 1.0)

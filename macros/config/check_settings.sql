@@ -26,19 +26,25 @@
   {%- for low, high, words in [
       ('srm_fail_alpha', 'srm_warn_alpha', 'failing must be rarer than warning'),
       ('multiple_variants_warn_share', 'multiple_variants_fail_share', 'warning must come before failing'),
+      ('skewness_corrected_from', 'skewness_limit', 'what is corrected must come before what is refused'),
   ] -%}
     {%- if var(low, 0) is number and var(high, 1) is number and var(low, 0) >= var(high, 1) -%}
       {%- do errors.append("the var " ~ low ~ " (" ~ var(low) ~ ") is not below the var " ~ high ~ " (" ~ var(high)
           ~ "): " ~ words) -%}
     {%- endif -%}
   {%- endfor -%}
-  {%- if var('exact_below', 10) is not number or var('exact_below', 10) is boolean or var('exact_below', 10) < 0 -%}
-    {%- do errors.append("the var exact_below is " ~ var('exact_below') ~ "; it must be a number of units, 0 or more") -%}
-  {%- endif -%}
-  {%- set skewness = var('skewness_limit', 0.3) -%}
-  {%- if skewness is not number or skewness is boolean or skewness <= 0 -%}
-    {%- do errors.append("the var skewness_limit is " ~ skewness ~ "; it must be a positive number") -%}
-  {%- endif -%}
+  {%- for name in ['exact_below', 'score_below'] -%}
+    {%- set units = var(name, 10) -%}
+    {%- if units is not number or units is boolean or units < 0 -%}
+      {%- do errors.append("the var " ~ name ~ " is " ~ units ~ "; it must be a number of units, 0 or more") -%}
+    {%- endif -%}
+  {%- endfor -%}
+  {%- for name in ['skewness_corrected_from', 'skewness_limit'] -%}
+    {%- set skewness = var(name, 1) -%}
+    {%- if skewness is not number or skewness is boolean or skewness <= 0 -%}
+      {%- do errors.append("the var " ~ name ~ " is " ~ skewness ~ "; it must be a positive number") -%}
+    {%- endif -%}
+  {%- endfor -%}
   {%- set trim = var('trim_proportion', 0.1) -%}
   {%- if trim is not number or trim is boolean or not (0 <= trim < 0.5) -%}
     {%- do errors.append("the var trim_proportion is " ~ trim ~ "; it must be a fraction below 0.5") -%}

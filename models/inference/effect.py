@@ -1,24 +1,30 @@
 """The effect of every treatment on every planned metric, at `as_of`: all estimators, with corrections by family."""
 
-from python_stats.analysis.effects import Evidence, Settings, effects
+from dataclasses import replace
+
+from python_stats.analysis.effects import Evidence, effects
+from python_stats.analysis.settings import Settings
 from python_stats.analysis.typed_frame import EFFECT_COLUMNS, typed_frame
 
 
 def model(dbt, session):
     dbt.config(materialized="table")
-    prior_lift_sd = dbt.config.meta_get("prior_lift_sd")
-    settings = Settings(
-        min_units=int(dbt.config.meta_get("min_units")),
-        exact_below=float(dbt.config.meta_get("exact_below")),
+    # dbt finds the variables of a model by reading these calls: they cannot be wrapped.
+    settings = Settings.read(
+        min_units=dbt.config.meta_get("min_units"),
+        exact_below=dbt.config.meta_get("exact_below"),
+        score_below=dbt.config.meta_get("score_below"),
+        skewness_corrected_from=dbt.config.meta_get("skewness_corrected_from"),
+        skewness_limit=dbt.config.meta_get("skewness_limit"),
         lift_method=dbt.config.meta_get("lift_interval"),
-        prior_lift_sd=None if prior_lift_sd in (None, "None") else float(prior_lift_sd),
-        corrections={
-            "primary": dbt.config.meta_get("correction_primary"),
-            "guardrail": dbt.config.meta_get("correction_guardrail"),
-            "secondary": dbt.config.meta_get("correction_secondary"),
-            "exploratory": dbt.config.meta_get("correction_exploratory"),
-        },
+        prior_lift_sd=dbt.config.meta_get("prior_lift_sd"),
     )
+    corrections = {
+        "primary": dbt.config.meta_get("correction_primary"),
+        "guardrail": dbt.config.meta_get("correction_guardrail"),
+        "secondary": dbt.config.meta_get("correction_secondary"),
+        "exploratory": dbt.config.meta_get("correction_exploratory"),
+    }
     comparisons = dbt.ref("comparison").df()
     planned = set(comparisons["estimator"].dropna()) | set(comparisons["metric_type"])
 
@@ -38,4 +44,5 @@ def model(dbt, session):
         log_moments=moments(dbt.ref("log_moment"), "geometric"),
         exposure_moments=dbt.ref("exposure_moment").df(),
     )
-    return typed_frame(effects(comparisons, evidence, dbt.ref("look").df(), settings), EFFECT_COLUMNS)
+    found = effects(comparisons, evidence, dbt.ref("look").df(), replace(settings, corrections=corrections))
+    return typed_frame(found, EFFECT_COLUMNS)

@@ -302,21 +302,21 @@ normal_approximation as (
         'all' as scope,
         case
             when skewed.largest is null then 'not_applicable'
-            when skewed.largest > {{ var('skewness_limit', 0.3) }} then 'warn'
+            when skewed.largest > {{ var('skewness_limit', 0.7) }} then 'warn'
             else 'pass'
         end as status,
         skewed.largest as statistic,
         cast(null as {{ dbt_experiments.type_double() }}) as p_value,
-        {{ var('skewness_limit', 0.3) }} as threshold,
+        {{ var('skewness_limit', 0.7) }} as threshold,
         case
-            when skewed.largest is null then 'No mean or rate with a test.'
-            when skewed.largest > {{ var('skewness_limit', 0.3) }} then
+            when skewed.largest is null then 'No mean or ratio that is compared by its moments.'
+            when skewed.largest > {{ var('skewness_limit', 0.7) }} then
                 'The difference of ' || skewed.metric_id || ' has the skewness '
                 || {{ dbt_experiments.decimal_text('skewed.largest', 2) }}
-                || ': its p-value and interval rest on a normal approximation that does not hold. Cap the metric, or '
-                || 'plan the estimator permutation, trimmed or mann_whitney.'
-            else 'The differences are close enough to normal for their tests (skewness at most '
-                || {{ dbt_experiments.decimal_text('skewed.largest', 2) }} || ').'
+                || ': too far from normal for a test. Cap the metric, plan the estimator permutation, trimmed or '
+                || 'mann_whitney, or give the smaller arm more traffic.'
+            else 'The differences are close enough to normal for their tests, or compared by a corrected one (skewness '
+                || 'at most ' || {{ dbt_experiments.decimal_text('skewed.largest', 2) }} || ').'
         end as message
     from experiment
     left join (
@@ -328,7 +328,8 @@ normal_approximation as (
         from {{ ref('experiment_results') }}
         where
             population = 'assigned' and effect_skewness is not null
-            and estimator not in ('exact', 'permutation', 'trimmed', 'geometric', 'mann_whitney')
+            and metric_type not in ('proportion', 'retention')
+            and estimator not in ('permutation', 'trimmed', 'geometric', 'mann_whitney')
     ) as skewed
         on experiment.exp_id = skewed.exp_id and skewed.place = 1
 ),

@@ -1,6 +1,7 @@
 -- Cluster-robust second moments at every look: the same names and use as in look_moment (a variance divided by n is the
 -- variance of the mean), but from the residual totals of clusters, with the CR2 weights 1 / (1 - share of the cluster), and
--- with the term from which the Bell-McCaffrey degrees of freedom of a comparison follow. The share is that of the arm's
+-- with the terms from which the degrees of freedom of a comparison follow, with independent units (Bell-McCaffrey) and with
+-- clusters that vary as wholes. The share is that of the arm's
 -- units, for ratios that of its denominator. Derivation: docs/statistics/clusters.md.
 {%- set variables = dbt_experiments.moment_variables() %}
 {%- set pairs = dbt_experiments.moment_pairs() %}
@@ -97,7 +98,10 @@ summed as (
         min(share) > -1e-12 and max(share) < 1 - 1e-12 as is_defined,
         sum(share * share) as sum_share_squared,
         sum(share * share / nullif(1 - share, 0)) as sum_leverage,
+        sum(power(share, 3) / nullif(1 - share, 0)) as sum_leverage_share,
+        sum(power(share, 4) / nullif(1 - share, 0)) as sum_leverage_share_squared,
         sum(power(share, 4) / nullif(power(1 - share, 2), 0)) as sum_leverage_squared,
+        sum(power(share, 5) / nullif(power(1 - share, 2), 0)) as sum_leverage_squared_share,
         {%- for a, b in pairs %}
         sum(residual_{{ a }} * residual_{{ b }} / nullif(1 - share, 0)) / sum(n)
             as {{ dbt_experiments.moment_name(a, b) }}{{ ',' if not loop.last }}
@@ -117,6 +121,18 @@ select
     case when summed.is_defined
         then summed.sum_share_squared + power(summed.sum_leverage, 2) - summed.sum_leverage_squared
     end as satterthwaite_trace,
+    -- The same where clusters vary as wholes: all pairs of clusters, less those of a cluster with itself.
+    case when summed.is_defined
+        then (1 + summed.sum_share_squared) * summed.sum_leverage - 2 * summed.sum_leverage_share
+    end as cluster_level,
+    case when summed.is_defined
+        then power(summed.sum_share_squared * summed.sum_leverage, 2)
+        - 4 * summed.sum_share_squared * summed.sum_leverage * summed.sum_leverage_share
+        + 2 * summed.sum_leverage * summed.sum_leverage_share_squared
+        + 2 * power(summed.sum_leverage_share, 2)
+        + (1 + 2 * summed.sum_share_squared) * summed.sum_leverage_squared
+        - 4 * summed.sum_leverage_squared_share
+    end as cluster_level_trace,
     {%- for a, b in pairs %}
     case when summed.is_defined then summed.{{ dbt_experiments.moment_name(a, b) }} end
         as {{ dbt_experiments.moment_name(a, b) }}{{ ',' if not loop.last }}

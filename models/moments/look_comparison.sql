@@ -2,6 +2,7 @@
 -- treatment and look; a planned comparison without mature units has one row with counts of zero.
 {%- set variables = dbt_experiments.moment_variables() %}
 {%- set pairs = dbt_experiments.moment_pairs() %}
+{%- set triples = dbt_experiments.moment_triples() %}
 
 with plan as (
     select
@@ -146,9 +147,13 @@ select
     {%- for a, b in pairs %}
     {{ arm }}.{{ dbt_experiments.moment_name(a, b) }} as {{ dbt_experiments.moment_name(a, b) }}_{{ arm }},
     {%- endfor %}
-    {{ arm }}.cubes_numerator as cubes_numerator_{{ arm }},
+    {%- for name in triples %}
+    {{ arm }}.{{ name }} as {{ name }}_{{ arm }},
+    {%- endfor %}
     {{ arm }}_cluster.clusters as clusters_{{ arm }},
-    {{ arm }}_cluster.satterthwaite_trace as satterthwaite_trace_{{ arm }}
+    {{ arm }}_cluster.satterthwaite_trace as satterthwaite_trace_{{ arm }},
+    {{ arm }}_cluster.cluster_level as cluster_level_{{ arm }},
+    {{ arm }}_cluster.cluster_level_trace as cluster_level_trace_{{ arm }}
     {%- for a, b in pairs %},
     {{ arm }}_cluster.{{ dbt_experiments.moment_name(a, b) }} as cluster_{{ dbt_experiments.moment_name(a, b) }}_{{ arm }}
     {%- endfor %}

@@ -2,6 +2,7 @@
 -- merged by Chan's formula around the final mean, so no digit is lost and no look is computed again.
 {%- set variables = dbt_experiments.moment_variables() %}
 {%- set pairs = dbt_experiments.moment_pairs() %}
+{%- set triples = dbt_experiments.moment_triples() %}
 
 with look as (
     select distinct
@@ -29,7 +30,9 @@ increment as (
         look.look_date,
         coalesce(day.n, 0) as n,
         coalesce(day.n_not_binary, 0) as n_not_binary,
-        coalesce(day.cubes_numerator, 0) as cubes_numerator,
+        {%- for name in triples %}
+        day.{{ name }},
+        {%- endfor %}
         {%- for v in variables %}
         day.mean_{{ v }} - arm.centre_{{ v }} as shift_{{ v }},
         arm.centre_{{ v }},
@@ -50,7 +53,9 @@ running as (
         look_date,
         sum(n) over so_far as n,
         sum(n_not_binary) over so_far as n_not_binary,
-        sum(cubes_numerator) over so_far as cubes_numerator,
+        {%- for name in triples %}
+        sum({{ name }}) over so_far as {{ name }},
+        {%- endfor %}
         {%- for v in variables %}
         centre_{{ v }},
         sum(n * shift_{{ v }}) over so_far as sum_{{ v }},
@@ -71,7 +76,9 @@ select
     running.look_date = max(running.look_date) over (partition by running.plan_key) as is_last_look,
     cast(running.n as {{ dbt.type_bigint() }}) as n,
     cast(running.n_not_binary as {{ dbt.type_bigint() }}) as n_not_binary,
-    running.cubes_numerator,
+    {%- for name in triples %}
+    running.{{ name }},
+    {%- endfor %}
     {%- for v in variables %}
     case when running.n > 0
         then {{ dbt_experiments.above_rounding(

@@ -2,6 +2,7 @@
 -- own centred moments of the units with facts, with the block of units without facts merged in closed form.
 {%- set variables = dbt_experiments.moment_variables() %}
 {%- set pairs = dbt_experiments.moment_pairs() %}
+{%- set triples = dbt_experiments.moment_triples() %}
 
 with active as (
     select
@@ -15,8 +16,10 @@ with active as (
         {%- for a, b in pairs %}
         {{ dbt_experiments.sum_of_products('unit.' ~ a, 'unit.' ~ b) }} as ss_{{ a }}_{{ b }},
         {%- endfor %}
-        count(case when unit.numerator not in (0, 1) then 1 end) as n_not_binary,
-        sum(unit.numerator * unit.numerator * unit.numerator) as cubes_numerator
+        {%- for name, (a, b, c) in triples.items() %}
+        sum(unit.{{ a }} * unit.{{ b }} * unit.{{ c }}) as {{ name }},
+        {%- endfor %}
+        count(case when unit.numerator not in (0, 1) then 1 end) as n_not_binary
     from {{ ref('unit_metric') }} as unit
     inner join {{ ref('analysis_date') }} as clock on unit.mature_on <= clock.as_of
     group by unit.plan_key, unit.variant_key, unit.mature_on
@@ -31,7 +34,9 @@ counted as (
         coalesce(active.n, 0) as n_active,
         mature_count.n - coalesce(active.n, 0) as n_silent,
         coalesce(active.n_not_binary, 0) as n_not_binary,
-        coalesce(active.cubes_numerator, 0) as cubes_numerator,
+        {%- for name in triples %}
+        coalesce(active.{{ name }}, 0) as {{ name }},
+        {%- endfor %}
         -- A unit without facts is worth zero in everything, but for a threshold or a lower cap that lifts the zero.
         {%- for v in variables %}
         coalesce(active.mean_{{ v }}, 0) as active_{{ v }},
@@ -63,7 +68,11 @@ select
     n,
     n_active,
     n_not_binary + case when silent_numerator in (0, 1) then 0 else n_silent end as n_not_binary,
-    cubes_numerator + n_silent * silent_numerator * silent_numerator * silent_numerator as cubes_numerator,
+    {%- for name, (a, b, c) in triples.items() %}
+    case when {{ dbt_experiments.has_variable(a) }} and {{ dbt_experiments.has_variable(c) }}
+        then {{ name }} + n_silent * silent_{{ a }} * silent_{{ b }} * silent_{{ c }}
+    end as {{ name }},
+    {%- endfor %}
     {%- for v in variables %}
     case when {{ dbt_experiments.has_variable(v) }}
         then active_{{ v }} + (n_silent / n) * (silent_{{ v }} - active_{{ v }})

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from python_stats.analysis.estimate_rows import KEYS, estimate_rows
-from python_stats.analysis.rate_estimates import RATES
+from python_stats.analysis.rate_counts import RATES
 from python_stats.bayes import beta_binomial, normal_normal
 from python_stats.wald import Comparison
 

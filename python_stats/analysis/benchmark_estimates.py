@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from python_stats.analysis.estimate_rows import estimate_rows, level_and_side, raw_value
-from python_stats.analysis.rate_estimates import RATES
+from python_stats.analysis.rate_counts import RATES
 from python_stats.one_proportion import clopper_pearson_interval, exact_binomial_test, one_proportion_z
 from python_stats.ratios import linearised_variance
 from python_stats.wald import Comparison, wald

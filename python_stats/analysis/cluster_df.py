@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.clusters import bell_mccaffrey_df
+from python_stats import clusters
 
 
 def cluster_df(table: pd.DataFrame) -> NDArray[np.float64]:
@@ -37,4 +37,29 @@ def cluster_df(table: pd.DataFrame) -> NDArray[np.float64]:
             for column in ("n", "mean_denominator", "satterthwaite_trace")
         )
         arms += [n * np.where(is_ratio, per_unit, 1.0), trace]
-    return bell_mccaffrey_df(*arms)
+    return clusters.bell_mccaffrey_df(*arms)
+
+
+def cluster_level_df(table: pd.DataFrame) -> NDArray[np.float64]:
+    """Degrees of freedom of every comparison's CR2 standard error where clusters vary as wholes.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Comparisons with the columns of the model ``look_comparison``.
+
+    Returns
+    -------
+    ndarray, shape (rows of the table,)
+        NaN where an arm is not clustered, or has no variance estimate.
+
+    References
+    ----------
+    See `python_stats.clusters.cluster_level_df`.
+    """
+    columns = [
+        table[f"{column}_{arm}"].to_numpy(dtype=np.float64)
+        for arm in ("control", "treatment")
+        for column in ("cluster_level", "cluster_level_trace")
+    ]
+    return clusters.cluster_level_df(*columns)

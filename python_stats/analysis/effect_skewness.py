@@ -1,28 +1,128 @@
-"""How far each comparison's raw difference is from normal."""
+"""How far each estimated difference is from normal."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.skewness import skewness_of_difference
+from python_stats.analysis.arm_moments import arm_moments
+from python_stats.moments import linear_combination
+from python_stats.skewness import pooled_skewness, skewness_of_difference, third_moment_of_combination
+
+FloatArray = NDArray[np.float64]
+
+# Sums of products of three variables, in the order of `third_moment_of_combination`.
+TRIPLES = {
+    "covariate": (
+        "cubes_numerator", "squares_numerator_covariate", "squares_covariate_numerator", "cubes_covariate",
+    ),
+    "denominator": (
+        "cubes_numerator", "squares_numerator_denominator", "squares_denominator_numerator", "cubes_denominator",
+    ),
+}  # fmt: skip
+
+# The standard error of the skewness of N normal values is sqrt(6 / N); so many of them are no accident.
+CLEAR = 3.0
 
 
-def effect_skewness(table: pd.DataFrame) -> NDArray[np.float64]:
-    """Skewness of the raw difference of means.
+class EffectSkewness(NamedTuple):
+    """Skewness of estimated differences, one element per comparison.
+
+    Attributes
+    ----------
+    effect : ndarray
+        Of the difference; NaN where a third moment is not known.
+    is_clear : ndarray of bool
+        Whether the values' own skewness is more than `CLEAR` standard errors of none at all.
+    widening : ndarray
+        Factor on the standard error of the difference for the leverage of its units, at least 1; 1 for means.
+    """
+
+    effect: FloatArray
+    is_clear: NDArray[np.bool_]
+    widening: FloatArray
+
+
+def mean_skewness(table: pd.DataFrame, theta: FloatArray) -> EffectSkewness:
+    """Skewness of the difference of means, adjusted by a covariate where ``theta`` is not zero.
 
     Parameters
     ----------
     table : DataFrame
-        Comparisons with the columns of the model ``look_comparison``.
+        Comparisons of metrics per unit, with the columns of the model ``look_comparison``.
+    theta : ndarray
+        Slope of the adjustment.
 
     Returns
     -------
-    ndarray
-        NaN for ratios, quantiles and clusters, whose third moments no moment table holds.
+    EffectSkewness
+        NaN for clustered arms, whose units are not independent.
     """
-    names = ("mean_numerator", "var_numerator", "n", "cubes_numerator")
-    columns = [table[f"{name}_{arm}"].to_numpy(dtype=np.float64) for arm in ("control", "treatment") for name in names]
-    known = ~table["metric_type"].isin(["ratio", "quantile"]) & ~table["is_clustered"].astype(bool)
-    return np.where(known, skewness_of_difference(*columns), np.nan)
+    weights = np.stack([np.ones_like(theta), -np.nan_to_num(theta)], axis=-1)
+    return _skewness(table, "covariate", (weights, weights), np.ones(len(table)))
+
+
+def ratio_skewness(table: pd.DataFrame) -> EffectSkewness:
+    """Skewness of the difference of two ratios of sums, as linear as the delta method takes them.
+
+    The widening is that of HC3, to its first order: a unit with the share h of its arm's denominator pulls the ratio
+    towards itself, so that its squared residual may be too small by the factor ``(1 - h) ** 2``.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Comparisons of ratios, with the columns of the model ``look_comparison``.
+
+    Returns
+    -------
+    EffectSkewness
+        NaN for clustered arms.
+
+    References
+    ----------
+    MacKinnon, J. G. and White, H. (1985). Some heteroskedasticity-consistent covariance matrix estimators with improved
+    finite sample properties. Journal of Econometrics 29, 305-325.
+    """
+    weights, variances, inflated = [], [], []
+    for arm in ("control", "treatment"):
+        moments = arm_moments(table, arm, [0, 1])
+        with np.errstate(all="ignore"):
+            base = np.where(moments.mean[:, 1] == 0.0, np.nan, moments.mean[:, 1])
+            ratio = moments.mean[:, 0] / base
+            own = np.stack([1.0 / base, -ratio / base], axis=-1)
+            variance = linear_combination(moments, own[:, None, :]).cov[:, 0, 0]
+            n = moments.n
+            squares, cross, cubes = (
+                table[f"{name}_{arm}"].to_numpy(dtype=np.float64) for name in TRIPLES["denominator"][1:]
+            )
+            # Sum of the squared residuals, each times its unit's share of the denominator, over their sum.
+            leverage = (squares - 2 * ratio * cross + ratio**2 * cubes) / (n * base**3 * variance * (n - 1))
+            factor = (1 + 2 * leverage) * (n - 1) / n
+        weights.append(own)
+        variances.append(variance / n)
+        inflated.append(variance / n * np.where(np.isfinite(factor), np.maximum(factor, 1.0), 1.0))
+    with np.errstate(all="ignore"):
+        widening = np.sqrt((inflated[0] + inflated[1]) / (variances[0] + variances[1]))
+    widening = np.where(np.isfinite(widening), widening, 1.0)
+    return _skewness(table, "denominator", (weights[0], weights[1]), widening)
+
+
+def _skewness(
+    table: pd.DataFrame, second: str, weights: tuple[FloatArray, FloatArray], widening: FloatArray
+) -> EffectSkewness:
+    use = [0, 2] if second == "covariate" else [0, 1]
+    parts, units = [], []
+    for arm, own in zip(("control", "treatment"), weights, strict=True):
+        moments = arm_moments(table, arm, use)
+        triples = np.stack([table[f"{name}_{arm}"].to_numpy(dtype=np.float64) for name in TRIPLES[second]], axis=-1)
+        variance = linear_combination(moments, own[:, None, :]).cov[:, 0, 0]
+        parts += [variance, third_moment_of_combination(moments, triples, own), moments.n]
+        units.append(moments.n)
+    clustered = table["is_clustered"].to_numpy(dtype=bool)
+    values = np.where(clustered, np.nan, pooled_skewness(*parts))
+    with np.errstate(all="ignore"):
+        is_clear = np.abs(values) > CLEAR * np.sqrt(6.0 / (units[0] + units[1]))
+        return EffectSkewness(skewness_of_difference(values, *units), is_clear, np.where(clustered, 1.0, widening))

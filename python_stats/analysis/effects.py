@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -24,6 +23,7 @@ from python_stats.analysis.rate_estimates import rate_estimates
 from python_stats.analysis.regression_estimates import regression_estimates
 from python_stats.analysis.robust_estimates import geometric_estimates, trimmed_estimates
 from python_stats.analysis.sequential import SEQUENTIAL_COLUMNS
+from python_stats.analysis.settings import DEFAULTS, Settings
 from python_stats.analysis.statuses import status_before
 from python_stats.analysis.stratified_estimates import stratified_estimates
 from python_stats.analysis.typed_frame import EFFECT_COLUMNS
@@ -59,32 +59,7 @@ class Evidence:
     exposure_moments: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The project's settings of the estimates; docs/configuration.md explains each.
-
-    Attributes
-    ----------
-    min_units : int
-        An arm with fewer mature units has a status instead of a test.
-    exact_below : float
-        Expected events below which rates are compared exactly.
-    lift_method : str
-        Interval of the lift, of `python_stats.lift.LIFT_METHODS`.
-    prior_lift_sd : float or None
-        Spread of the prior of the lift in the Bayesian reading; None is flat.
-    corrections : mapping of str to str
-        Correction of each role, for experiments that do not name one.
-    """
-
-    min_units: int = 2
-    exact_below: float = 10.0
-    lift_method: str = "log_delta"
-    prior_lift_sd: float | None = None
-    corrections: Mapping[str, str] = field(default_factory=dict)
-
-
-def all_estimates(comparisons: pd.DataFrame, evidence: Evidence, settings: Settings = Settings()) -> pd.DataFrame:
+def all_estimates(comparisons: pd.DataFrame, evidence: Evidence, settings: Settings = DEFAULTS) -> pd.DataFrame:
     """Estimate every comparison by every estimator that applies to it, and mark the headline.
 
     Parameters
@@ -106,7 +81,7 @@ def all_estimates(comparisons: pd.DataFrame, evidence: Evidence, settings: Setti
     possible = comparisons[estimable].reset_index(drop=True)
     lift = {"lift_method": settings.lift_method}
     parts = [
-        moment_estimates(comparisons, min_units=settings.min_units, **lift),
+        moment_estimates(comparisons, settings),
         quantile_estimates(
             comparisons, evidence.order_statistics, evidence.shares_below, min_units=settings.min_units, **lift
         ),
@@ -134,7 +109,7 @@ def all_estimates(comparisons: pd.DataFrame, evidence: Evidence, settings: Setti
 
 
 def effects(
-    comparisons: pd.DataFrame, evidence: Evidence, looks: pd.DataFrame, settings: Settings = Settings()
+    comparisons: pd.DataFrame, evidence: Evidence, looks: pd.DataFrame, settings: Settings = DEFAULTS
 ) -> pd.DataFrame:
     """Estimate every comparison, add what its monitoring says, and correct the headlines family by family.
 

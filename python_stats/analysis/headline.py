@@ -8,14 +8,20 @@ from numpy.typing import NDArray
 
 from python_stats.analysis.estimate_rows import KEYS
 
+# CUPED falls back to the raw comparison where there is no usable pre-period, or where it has a status: the estimate is
+# the same in expectation, and the row names what was used. A corrected estimate exists only where it is needed.
+ADJUSTED = (
+    "cluster_cuped_corrected", "cluster_cuped", "ratio_cuped_corrected", "ratio_cuped", "cuped_corrected", "cuped",
+)  # fmt: skip
+UNADJUSTED = (
+    "cluster_corrected", "cluster", "ratio_corrected", "ratio", "difference_corrected", "difference", "quantile",
+)  # fmt: skip
+
 # Without a wish in the plan, the first of these that a comparison has: the methods that exist because the others do not
 # hold (quantiles, rates with few events), then the pre-period, then the raw comparison.
-PREFERRED = ("quantile", "exact", "cluster_cuped", "ratio_cuped", "cuped", "cluster", "ratio", "difference")
+PREFERRED = ("quantile", "exact", *ADJUSTED, *UNADJUSTED)
 
-# What a plan's words mean, where they are not an estimator's own name. CUPED falls back to the raw comparison where
-# there is no usable pre-period: the estimate is the same in expectation, and the row names what was used.
-ADJUSTED = ("cluster_cuped", "ratio_cuped", "cuped")
-UNADJUSTED = ("cluster", "ratio", "difference", "quantile")
+# What a plan's words mean, where they are not an estimator's own name.
 PLANNED = {
     "cuped": ADJUSTED + UNADJUSTED,
     **dict.fromkeys(("difference", "ratio", "cluster", "unadjusted"), UNADJUSTED),
@@ -44,9 +50,11 @@ def mark_headline(estimates: pd.DataFrame, comparisons: pd.DataFrame) -> pd.Data
     wish = comparisons[KEYS].assign(wish=comparisons["estimator"].astype(object)).reset_index(drop=True)
     table = estimates.merge(wish, on=KEYS, how="left")
     order = _order(table["estimator"], table["wish"])
+    # Among what is wanted, a number before a reason why there is none.
+    order[~table["status"].eq("ok").to_numpy()] += len(PREFERRED)
     # A comparison that cannot be made at all keeps its reason, whatever was wished for.
     impossible = table["is_unadjusted"].fillna(False).to_numpy(dtype=bool) & ~table["status"].eq("ok").to_numpy()
-    order[impossible & np.isnan(order)] = len(PREFERRED)
+    order[impossible & np.isnan(order)] = 2 * len(PREFERRED)
     table["order"] = order
     groups = table.groupby(KEYS, sort=False, dropna=False)["order"]
     table["is_headline"] = (table["order"] == groups.transform("min")) & table["order"].notna()

@@ -9,21 +9,19 @@ from python_stats.analysis.headline import PLANNED, mark_headline
 from python_stats.analysis.moment_estimates import moment_estimates
 from python_stats.analysis.quantile_estimates import quantile_estimates
 from python_stats.analysis.rate_estimates import rate_estimates
+from python_stats.analysis.settings import DEFAULTS, Settings
 from python_stats.analysis.statuses import status_before
 
 
-def look_estimates(
-    comparisons: pd.DataFrame, *, min_units: int = 2, exact_below: float = 10.0, lift_method: str = "log_delta"
-) -> pd.DataFrame:
+def look_estimates(comparisons: pd.DataFrame, settings: Settings = DEFAULTS) -> pd.DataFrame:
     """Estimate every comparison at every look and keep the headline.
 
     Parameters
     ----------
     comparisons : DataFrame
         One row per planned metric, treatment and look, with the columns of the model ``look_comparison``.
-    min_units, exact_below, lift_method
-        As in `python_stats.analysis.moment_estimates.moment_estimates` and
-        `python_stats.analysis.rate_estimates.rate_estimates`.
+    settings : Settings
+        As in `python_stats.analysis.moment_estimates.moment_estimates`.
 
     Returns
     -------
@@ -33,11 +31,11 @@ def look_estimates(
     """
     followed = comparisons["estimator"].isin([*PLANNED, "exact"])
     comparisons = comparisons.assign(estimator=comparisons["estimator"].astype(object).where(followed, None))
-    possible = comparisons[status_before(comparisons, min_units) == ""].reset_index(drop=True)
+    possible = comparisons[status_before(comparisons, settings.min_units) == ""].reset_index(drop=True)
     parts = [
-        moment_estimates(comparisons, min_units=min_units, lift_method=lift_method),
-        rate_estimates(possible, exact_below=exact_below),
-        quantile_estimates(comparisons, min_units=min_units),
+        moment_estimates(comparisons, settings),
+        rate_estimates(possible, exact_below=settings.exact_below),
+        quantile_estimates(comparisons, min_units=settings.min_units),
     ]
     estimates = mark_headline(stacked(parts), comparisons)
     return estimates[estimates["is_headline"]].reset_index(drop=True)

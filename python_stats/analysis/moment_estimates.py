@@ -5,8 +5,6 @@ All comparisons run together; a status says why a number is missing.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -14,13 +12,17 @@ from numpy.typing import NDArray
 from python_stats.adjustment import Adjusted, cuped, cuped_ratio, linearised
 from python_stats.analysis.arm_moments import arm_moments
 from python_stats.analysis.cluster_df import cluster_df
-from python_stats.analysis.effect_skewness import effect_skewness
+from python_stats.analysis.corrected_estimates import corrected
+from python_stats.analysis.effect_skewness import EffectSkewness, mean_skewness, ratio_skewness
+from python_stats.analysis.estimate import Estimate
 from python_stats.analysis.estimate_rows import estimate_rows, level_and_side
 from python_stats.analysis.quantile_estimates import is_quantile
-from python_stats.analysis.rate_estimates import RATES
+from python_stats.analysis.rate_counts import is_rate, rate_counts
+from python_stats.analysis.rate_estimates import with_score_intervals
+from python_stats.analysis.settings import DEFAULTS, Settings
 from python_stats.analysis.status_after import status_after
 from python_stats.analysis.statuses import status_before
-from python_stats.lift import lift_interval
+from python_stats.lift import Lift, lift_interval
 from python_stats.means import cohen_d
 from python_stats.moments import Moments
 from python_stats.proportions import two_proportion_z
@@ -30,25 +32,14 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 
-class _Estimate(NamedTuple):
-    """One estimator on all comparisons."""
-
-    name: NDArray[np.str_]
-    comparison: Comparison
-    mean_control: FloatArray
-    se_control: FloatArray
-    cov_effect_control: FloatArray
-    control_variance: FloatArray
-    available: BoolArray
-
-
-def moment_estimates(comparisons: pd.DataFrame, *, min_units: int = 2, lift_method: str = "log_delta") -> pd.DataFrame:
+def moment_estimates(comparisons: pd.DataFrame, settings: Settings = DEFAULTS) -> pd.DataFrame:
     """Estimate the effect of every comparison from its moments, raw and adjusted by the pre-period.
 
-    Rates are compared by the pooled two-proportion z test (interval unpooled), means by Welch's t test, ratios of sums
-    by the delta method with Welch's degrees of freedom, each with CUPED beside it where a pre-period covariate exists.
+    Rates are compared by the pooled two-proportion z test (interval unpooled, Miettinen and Nurminen's where an arm
+    expects fewer than ``score_below`` units with or without the outcome), means by Welch's t test, ratios of sums by
+    the delta method with Welch's degrees of freedom, each with CUPED beside it where a pre-period covariate exists.
     Comparisons of clustered arms use the cluster-robust moments (CR2) with Bell-McCaffrey degrees of freedom, never the
-    unit-level variance.
+    unit-level variance. Where these do not hold there is a corrected estimate beside them.
 
     Parameters
     ----------
@@ -56,57 +47,67 @@ def moment_estimates(comparisons: pd.DataFrame, *, min_units: int = 2, lift_meth
         One row per planned metric, treatment and look, with the columns of the model ``look_comparison``: keys,
         ``metric_type``, ``alpha``, ``alternative``, ``estimator``, ``issue``, ``is_clustered``, ``n_*``, ``mean_*``,
         ``var_*``, ``cov_*`` and ``cluster_*`` of both arms.
-    min_units : int, default 2
-        An arm with fewer mature units has a status instead of a test.
-    lift_method : {"log_delta", "fieller"}
-        As ``method`` of `python_stats.lift.lift_interval`.
+    settings : Settings
+        ``min_units``, ``score_below``, ``exact_below``, ``lift_method`` and the limits of the skewness.
 
     Returns
     -------
     DataFrame
         One row per comparison and estimator, as `estimate_rows` lays them out: the unadjusted one always
-        (``is_unadjusted``), the adjusted one where there is a covariate to use, with ``variance_reduction``. A
-        quantile is no function of moments: such a comparison has no row here.
+        (``is_unadjusted``: the corrected one where there is one), the adjusted one where there is a covariate to use,
+        with ``variance_reduction``. A quantile is no function of moments: such a comparison has no row here.
+        Status ``too_skewed`` where the difference is too far from normal to be compared, ``too_few_events`` for rates
+        of clusters with fewer than ``exact_below`` units with or without the outcome in an arm.
 
     References
     ----------
     See the modules of the estimators: `proportions`, `means`, `ratios`, `adjustment`, `clusters`, `lift`.
     """
     table = comparisons[~is_quantile(comparisons)].reset_index(drop=True)
-    status = status_before(table, min_units)
+    status = status_before(table, settings.min_units)
     clustered = table["is_clustered"].to_numpy(dtype=bool)
     is_ratio = (table["metric_type"] == "ratio").to_numpy()
 
-    rows = len(table)
-    blank = Comparison(*(np.full(rows, np.nan) for _ in Comparison._fields))
-    unadjusted = _Estimate(
-        np.where(clustered, "cluster", np.where(is_ratio, "ratio", "difference")),
-        blank, *(np.full(rows, np.nan) for _ in range(4)), np.ones(rows, dtype=bool),
-    )  # fmt: skip
-    adjusted = _Estimate(
-        np.where(clustered, "cluster_cuped", np.where(is_ratio, "ratio_cuped", "cuped")),
-        Comparison(*(np.full(rows, np.nan) for _ in Comparison._fields)),
-        *(np.full(rows, np.nan) for _ in range(4)), np.zeros(rows, dtype=bool),
-    )  # fmt: skip
+    raw_name = np.where(clustered, "cluster", np.where(is_ratio, "ratio", "difference"))
+    unadjusted = Estimate.blank(raw_name, available=True)
+    adjusted_name = np.where(clustered, "cluster_cuped", np.where(is_ratio, "ratio_cuped", "cuped"))
+    adjusted = Estimate.blank(adjusted_name, available=False)
+    widening = np.ones(len(table))
     for ratio in (False, True):
         picked = np.flatnonzero((is_ratio == ratio) & (status == ""))
         if picked.size:
-            _estimate(table.iloc[picked], ratio, picked, unadjusted, adjusted)
+            widening[picked] = _estimate(table.iloc[picked], ratio, picked, unadjusted, adjusted)
 
     status = np.where(status == "", status_after(table, unadjusted.comparison), status)
     with np.errstate(all="ignore"):
         reduction = 1 - (adjusted.comparison.se / unadjusted.comparison.se) ** 2
-    parts = [
-        _rows(table, unadjusted, status, np.zeros(rows), lift_method, is_unadjusted=True),
-        _rows(table, adjusted, status, reduction, lift_method, is_unadjusted=False)[adjusted.available],
-    ]
+    too_few = clustered & is_rate(table) & (rate_counts(table).fewest_seen < settings.exact_below)
+    raw, other = (corrected(table, estimate, widening, settings) for estimate in (unadjusted, adjusted))
+    # How skewed an adjusted ratio is, nobody knows: its raw one is compared in its place.
+    unknown = is_ratio & raw.is_skewed
+    parts = []
+    for estimate, better, refused, gained in (
+        (unadjusted, raw, raw.is_refused, np.zeros(len(table))),
+        (adjusted, other, other.is_refused | unknown, reduction),
+    ):
+        why = np.select([too_few, refused], ["too_few_events", "too_skewed"], "").astype(object)
+        why = np.where((status == "ok") & estimate.available, why, "")
+        stands = estimate.without(why != "")
+        replaced = better.estimate.available & (why == "")
+        is_raw = np.full(len(table), estimate is unadjusted)
+        first = _rows(
+            table, stands, np.where(why == "", status, why), gained, _lift(table, stands, settings.lift_method),
+            is_unadjusted=is_raw & ~replaced,
+        )  # fmt: skip
+        second = _rows(table, better.estimate, status, gained, better.lift, is_unadjusted=is_raw)
+        parts += [with_score_intervals(first, table, settings.score_below)[estimate.available], second[replaced]]
     return pd.concat(parts, ignore_index=True)
 
 
 def _estimate(
-    table: pd.DataFrame, ratio: bool, picked: NDArray[np.intp], unadjusted: _Estimate, adjusted: _Estimate
-) -> None:
-    """Fill both estimators' arrays at ``picked``."""
+    table: pd.DataFrame, ratio: bool, picked: NDArray[np.intp], unadjusted: Estimate, adjusted: Estimate
+) -> FloatArray:
+    """Fill both estimates at ``picked``; return the factor by which a ratio's standard error is to be widened."""
     plan = level_and_side(table)
     use = [0, 1, 2, 3] if ratio else [0, 2]
     control, treatment = (arm_moments(table, arm, use) for arm in ("control", "treatment"))
@@ -114,7 +115,6 @@ def _estimate(
     raw = _unadjusted(table, ratio, control, treatment, result, plan)
     se_control, cov_effect = result.se_control, result.cov_effect_control
     headline, se_adjusted_control, cov_adjusted = result.comparison, se_control, cov_effect
-    available = result.is_adjusted
     own = linearised(control, ((0, 1), (2, 3))) if ratio else control
     own_variance = _control_variance(own, result.theta)
 
@@ -130,18 +130,20 @@ def _estimate(
         cov_adjusted = np.where(clustered, robust[3], cov_adjusted)
         own_variance = np.where(clustered, robust[4], own_variance)
 
-    values = (
-        (unadjusted, raw, se_control, -(se_control**2), se_control**2, np.ones(len(table), dtype=bool)),
-        (adjusted, headline, se_adjusted_control, cov_adjusted, own_variance, available),
-    )
-    for target, comparison, se, cov, variance, usable in values:
-        for field, value in zip(target.comparison, comparison, strict=True):
-            field[picked] = value
-        target.mean_control[picked] = result.mean_control
-        target.se_control[picked] = se
-        target.cov_effect_control[picked] = cov
-        target.control_variance[picked] = variance
-        target.available[picked] = usable
+    skewness = ratio_skewness(table) if ratio else mean_skewness(table, np.zeros(len(table)))
+    unknown = EffectSkewness(np.full(len(table), np.nan), np.zeros(len(table), dtype=bool), skewness.widening)
+    of_adjusted = unknown if ratio else mean_skewness(table, result.theta)
+    unadjusted.fill(
+        picked, comparison=raw, mean_control=result.mean_control, se_control=se_control,
+        cov_effect_control=-(se_control**2), control_variance=se_control**2, skewness=skewness.effect,
+        is_clearly_skewed=skewness.is_clear,
+    )  # fmt: skip
+    adjusted.fill(
+        picked, comparison=headline, mean_control=result.mean_control, se_control=se_adjusted_control,
+        cov_effect_control=cov_adjusted, control_variance=own_variance, skewness=of_adjusted.effect,
+        is_clearly_skewed=of_adjusted.is_clear, available=result.is_adjusted,
+    )  # fmt: skip
+    return skewness.widening
 
 
 def _control_variance(control: Moments, theta: FloatArray) -> FloatArray:
@@ -164,11 +166,11 @@ def _unadjusted(
     if ratio:
         # Of the linearised units, like every other mean: Welch's t.
         return result.unadjusted
-    is_rate = table["metric_type"].isin(RATES).to_numpy()
-    # Counts of successes are whole numbers that travelled as a mean.
-    successes = [np.rint(np.where(is_rate, m.mean[:, 0] * m.n, 0.0)) for m in (control, treatment)]
+    rates = is_rate(table)
+    counts = rate_counts(table)
+    successes = [np.where(rates, x, 0.0) for x in (counts.successes_control, counts.successes_treatment)]
     rate = two_proportion_z(successes[0], control.n, successes[1], treatment.n, **plan)
-    return Comparison(*(np.where(is_rate, r, u) for r, u in zip(rate, result.unadjusted, strict=True)))
+    return Comparison(*(np.where(rates, r, u) for r, u in zip(rate, result.unadjusted, strict=True)))
 
 
 def _clustered(
@@ -199,27 +201,31 @@ def _clustered(
     return raw, adjusted, se_control, cov_effect, _control_variance(arms[0], theta)
 
 
+def _lift(table: pd.DataFrame, estimate: Estimate, method: str) -> Lift:
+    c = estimate.comparison
+    return lift_interval(
+        c.effect, c.se, estimate.mean_control, estimate.se_control, cov_effect_control=estimate.cov_effect_control,
+        df=c.df, method=method, **level_and_side(table),
+    )  # fmt: skip
+
+
 def _rows(
     table: pd.DataFrame,
-    estimate: _Estimate,
+    estimate: Estimate,
     status: NDArray[np.object_],
     variance_reduction: FloatArray,
-    lift_method: str,
+    lift: Lift,
     *,
-    is_unadjusted: bool,
+    is_unadjusted: BoolArray,
 ) -> pd.DataFrame:
     """One estimator as rows of the result."""
-    c = estimate.comparison
-    lift = lift_interval(
-        c.effect, c.se, estimate.mean_control, estimate.se_control, cov_effect_control=estimate.cov_effect_control,
-        df=c.df, alpha=table["alpha"].to_numpy(dtype=float), alternative=table["alternative"].to_numpy(dtype=str),
-        method=lift_method,
-    )  # fmt: skip
+    tested = np.isfinite(estimate.comparison.p_value)
     return estimate_rows(
-        table, estimate.name, c, status=status, lift=lift, is_unadjusted=is_unadjusted,
-        effect_skewness=np.where(np.isfinite(c.p_value), effect_skewness(table), np.nan),
-        variance_reduction=np.where(np.isfinite(c.p_value), variance_reduction, np.nan),
-        control_variance=estimate.control_variance, cohens_d=np.where(np.isfinite(c.p_value), _cohens_d(table), np.nan),
+        table, estimate.name, estimate.comparison, status=status, lift=lift, is_unadjusted=is_unadjusted,
+        # Also where it is the reason why there is no test.
+        effect_skewness=np.where(tested | (status == "too_skewed"), estimate.skewness, np.nan),
+        variance_reduction=np.where(tested, variance_reduction, np.nan),
+        control_variance=estimate.control_variance, cohens_d=np.where(tested, _cohens_d(table), np.nan),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from python_stats.analysis.estimate_rows import KEYS
-from python_stats.analysis.rate_estimates import RATES
+from python_stats.analysis.rate_counts import RATES
 from python_stats.contingency import chi_square_rxc
 from python_stats.omnibus import welch_anova
 

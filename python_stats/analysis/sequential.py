@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from python_stats.always_valid import AlwaysValid, asymptotic_cs, asymptotic_cs_rho, msprt
+from python_stats.analysis.corrected_estimates import TRANSFORMED
 from python_stats.analysis.estimate_rows import KEYS
+from python_stats.hall_transformation import hall_quantile
 from python_stats.normal_scale import t_of_z, z_of_t
 from python_stats.repeated_looks import repeated_looks
 from python_stats.spending import SPENDING
@@ -73,13 +75,12 @@ class _Reading(NamedTuple):
     first: NDArray[np.intp]
 
 
-def monitored(
-    looks: pd.DataFrame, comparisons: pd.DataFrame, *, target_units: float = 10_000.0, skewness_limit: float = 0.3
-) -> pd.DataFrame:
+def monitored(looks: pd.DataFrame, comparisons: pd.DataFrame, *, target_units: float = 10_000.0) -> pd.DataFrame:
     """Add to every look what may be said at it, however often one looks.
 
     The looks of a comparison are one schedule. Its statistics are those of the headline's own test (Welch, pooled z,
-    cluster-robust, exact), each on the normal scale: z with the p-value of the test. Alpha is spent by units, mature
+    cluster-robust, exact, transformed where the effect is skewed), each on the normal scale: z with the p-value of the
+    test; intervals go as far as the test does. Alpha is spent by units, mature
     ones over planned ones; the looks are correlated by information, ``1 / se**2``, which grows more slowly where units
     are added to clusters that are there already. Where ``1 / se**2`` has not grown since the look before, information
     is taken to have grown with the units: a variance estimate that rises is no information lost.
@@ -126,12 +127,11 @@ def monitored(
         return result
 
     effect, se, df = (table[name].to_numpy(dtype=np.float64) for name in ("effect", "effect_se", "df"))
+    transformed = table["estimator"].isin(TRANSFORMED).to_numpy()
+    skewness = np.where(transformed, table["effect_skewness"].to_numpy(dtype=np.float64), 0.0)
     z = _normal_statistic(table, alternative)
     tested = (table["status"] == "ok").to_numpy() & (se > 0.0) & ~np.isnan(z)
-    # No design makes up for a statistic that is not normal yet: such a look is not taken.
-    skewness = table["effect_skewness"].to_numpy(dtype=np.float64)
-    taken = tested & ~(np.abs(skewness) > skewness_limit)
-    z = np.where(taken, z, np.nan)
+    z = np.where(tested, z, np.nan)
     units = (table["n_control"] + table["n_treatment"]).to_numpy(dtype=np.float64)
     planned = plan["planned_pair_units"].to_numpy(dtype=np.float64)
     planned = np.where(planned > 0.0, planned, np.nan)
@@ -165,14 +165,18 @@ def monitored(
         # The interval of the look that ended the design is made of that look's estimate, too.
         source = starts[row] + reading.source[row, look]
         width = t_of_z(reading.boundary[row, reading.source[row, look]], df[source])
-        half = width * se[source]
-        known = np.isfinite(half)
-        low = np.where(known, np.where(alternative == "less", -np.inf, effect[source] - half), np.nan)
-        high = np.where(known, np.where(alternative == "greater", np.inf, effect[source] + half), np.nan)
-        return low, high, width / _fixed_width(table, df)
+        below, above = hall_quantile(width, skewness[source]), -hall_quantile(-width, skewness[source])
+        known = np.isfinite(width * se[source])
+        low = np.where(known, np.where(alternative == "less", -np.inf, effect[source] - below * se[source]), np.nan)
+        high = np.where(known, np.where(alternative == "greater", np.inf, effect[source] + above * se[source]), np.nan)
+        return low, high, (below, above)
 
-    low, high, widening = interval(chosen)
-    lift_low, lift_high = _widened_lift(table, np.where(chosen.source[row, look] == look, widening, np.nan))
+    low, high, reach = interval(chosen)
+    fixed = _fixed_width(table, df)
+    own = (hall_quantile(fixed, skewness), -hall_quantile(-fixed, skewness))
+    is_own = chosen.source[row, look] == look
+    widening = [np.where(is_own, far / near, np.nan) for far, near in zip(reach, own, strict=True)]
+    lift_low, lift_high = _widened_lift(table, widening[0], widening[1])
     always_low, always_high, _ = interval(always)
     is_monitored = method[row] != ""
     fraction = units / planned[row]
@@ -184,29 +188,17 @@ def monitored(
         is_over_planned=pd.Series(fraction > 1.0, dtype="boolean").where(is_monitored & ~np.isnan(fraction)),
         sequential_statistic=np.where(is_monitored, z, np.nan),
         sequential_boundary=chosen.boundary[row, look],
-        sequential_p_value=np.where(tested & is_monitored, _carried(chosen.p_value, taken, row, look), np.nan),
+        sequential_p_value=np.where(tested & is_monitored, chosen.p_value[row, look], np.nan),
         sequential_ci_low=low,
         sequential_ci_high=high,
         sequential_lift_ci_low=lift_low,
         sequential_lift_ci_high=lift_high,
         is_crossed=pd.Series(crossed, dtype="boolean").where(is_monitored),
         first_crossed_on=table["look_date"].iloc[first].reset_index(drop=True).where(crossed),
-        always_valid_p_value=np.where(tested, _carried(always.p_value, taken, row, look), np.nan),
+        always_valid_p_value=np.where(tested, always.p_value[row, look], np.nan),
         always_valid_ci_low=always_low,
         always_valid_ci_high=always_high,
     )
-
-
-def _carried(
-    p_value: FloatArray, taken: NDArray[np.bool_], row: NDArray[np.intp], look: NDArray[np.intp]
-) -> FloatArray:
-    """Return each look's p-value, at looks that were not taken the one of the last that was, 1 before the first."""
-    last = np.where(taken, np.arange(taken.size), -1)
-    starts = np.flatnonzero(np.diff(row, prepend=-1))
-    # A look of an earlier comparison is none of this one's.
-    last = np.maximum.accumulate(last)
-    known = last >= starts[row]
-    return np.where(known, p_value[row, look[np.where(known, last, 0)]], 1.0)
 
 
 def _fill(into: _Reading, reading: _Reading, rows: NDArray[np.intp], *, taken: bool = False) -> None:
@@ -298,13 +290,13 @@ def _fixed_width(table: pd.DataFrame, df: FloatArray) -> FloatArray:
     return t_quantile(np.where(np.isfinite(df), df, np.inf), tail)
 
 
-def _widened_lift(table: pd.DataFrame, widening: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _widened_lift(table: pd.DataFrame, below: FloatArray, above: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Widen the interval of the lift by as much as that of the effect, on the logarithm of treatment over control."""
     lift = table["lift"].to_numpy(dtype=np.float64)
     # The lift is the effect over the absolute control mean: the ratio is 1 - lift where that mean is negative.
     sign = np.where(table["mean_control"].to_numpy(dtype=np.float64) < 0.0, -1.0, 1.0)
     result = []
-    for name in ("lift_ci_low", "lift_ci_high"):
+    for name, widening in (("lift_ci_low", below), ("lift_ci_high", above)):
         limit = table[name].to_numpy(dtype=np.float64)
         with np.errstate(all="ignore"):
             ratio, edge = np.log1p(sign * lift), np.log1p(sign * limit)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from python_stats.cluster_totals import cluster_moments
 from python_stats.moments import Moments
 from python_stats.order_statistics import order_statistic_window
 from python_stats.simulation.shipped import Clusters
@@ -78,7 +79,31 @@ def _cluster_moments(
     undefined = np.bincount(cell, ~((share >= 0) & (share < 1 - 1e-12)), minlength=cells) > 0
     trace = np.where(undefined, np.nan, squared + leverage**2 - leverage_squared)
     cov[undefined] = np.nan
-    return Clusters(np.bincount(cell, minlength=cells).astype(np.float64), trace, cov)
+    level = cluster_moments(cell, weight, weight, cells=cells)
+    count = np.bincount(cell, minlength=cells).astype(np.float64)
+    return Clusters(count, trace, level.level_cr2, level.level_squared_cr2, cov)
+
+
+def triple_sums(values: FloatArray, names: tuple[str, ...]) -> dict[str, FloatArray]:
+    """Return the sums of products of three variables, as the model ``look_moment`` has them.
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., units, k)
+        Values of the units.
+    names : tuple of str
+        Names of the k variables; of others than the numerator, the covariate and the denominator there are no sums.
+    """
+    known = {name: values[..., place] for place, name in enumerate(names)}
+    first = known["numerator"]
+    sums = {"cubes_numerator": (first**3).sum(axis=-1)}
+    for name in ("covariate", "denominator"):
+        if name in known:
+            other = known[name]
+            sums[f"squares_numerator_{name}"] = (first**2 * other).sum(axis=-1)
+            sums[f"squares_{name}_numerator"] = (first * other**2).sum(axis=-1)
+            sums[f"cubes_{name}"] = (other**3).sum(axis=-1)
+    return sums
 
 
 def _moments_by_cell(cell: NDArray[np.intp], values: FloatArray, cells: int) -> Moments:

@@ -37,7 +37,8 @@ are in `python_stats/simulation/studies/`.
 * **No answer**: replications without test and interval (a status in the marts), without and with the effect.
 * ± is the Monte-Carlo error, 1.96 standard errors.
 * **Verdict**: *holds* when all errors are compatible with {alpha} % by the exact binomial test; *conservative* when
-  there are fewer, *liberal* when there are more; *contrast* for what nobody should do, shown for what it does;
+  there are fewer, *liberal* when there are more; *superseded* where the marts have a corrected row beside the method's,
+  which then is the headline; *contrast* for what the package does not do by itself, shown for what it does;
   *refuses* where there is no answer. The test's level is {family} % over all {cells} cells of the page together: one in
   {runs} runs with methods that all hold would show a false verdict. Every liberal row has its reason under the table.
 
@@ -56,11 +57,14 @@ class Judged:
         Of type-I error, coverage and coverage of the lift: see `bands.verdict`.
     note : str
         The study's explanation of this method, where it is off its level; empty otherwise.
+    is_superseded : bool
+        Whether most of its answers have a corrected one beside them.
     """
 
     result: Result
     verdicts: tuple[str, str, str]
     note: str
+    is_superseded: bool = False
 
     @property
     def is_liberal(self) -> bool:
@@ -75,13 +79,15 @@ class Judged:
     @property
     def is_unexplained(self) -> bool:
         """Whether a method that is offered errs more than promised and nothing says why."""
-        return self.is_liberal and not self.is_contrast and not self.note
+        return self.is_liberal and not (self.is_contrast or self.is_superseded) and not self.note
 
     @property
     def word(self) -> str:
         """The verdict in a word."""
         if set(self.verdicts) == {"none"}:
             return "refuses"
+        if self.is_superseded:
+            return "superseded"
         off = [name for name in ("liberal", "conservative") if name in self.verdicts]
         return "contrast" if self.is_contrast else off[0] if off else "holds"
 
@@ -102,10 +108,14 @@ def judge(results: Sequence[Result]) -> list[Judged]:
     cells = [_cells(result) for result in results]
     judged = sum(trials > 0 for row in cells for _, trials in row)
     level = FAMILY_ALPHA / (2 * max(judged, 1))
+    corrections = {(id(one.study), one.method): one.null.answered for one in results}
     rows = []
     for result, row in zip(results, cells, strict=True):
         verdicts = tuple(verdict(errors, trials, ALPHA, level) for errors, trials in row)
-        rows.append(Judged(result, (verdicts[0], verdicts[1], verdicts[2]), _note(result, verdicts)))
+        corrected = corrections.get((id(result.study), f"{result.method}_corrected"), 0.0)
+        superseded = corrected > result.null.answered / 2
+        note = "" if superseded else _note(result, verdicts)
+        rows.append(Judged(result, (verdicts[0], verdicts[1], verdicts[2]), note, superseded))
     return rows
 
 
@@ -166,7 +176,7 @@ def _head(rows: Sequence[Judged], seed: int, scale: float) -> str:
 
 
 def _summary(rows: Sequence[Judged]) -> str:
-    words = ("holds", "conservative", "liberal", "refuses", "contrast")
+    words = ("holds", "conservative", "liberal", "refuses", "superseded", "contrast")
     lines = ["## Summary", "", "| group | " + " | ".join(words) + " |", "|---" + "|---:" * len(words) + "|"]
     for group, members in groupby(rows, key=lambda row: row.result.study.group):
         found = [row.word for row in members]

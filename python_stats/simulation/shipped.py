@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from python_stats.analysis.arm_moments import VARIABLES
+from python_stats.analysis.effect_skewness import TRIPLES
 from python_stats.analysis.headline import mark_headline
 from python_stats.analysis.moment_estimates import moment_estimates
 from python_stats.analysis.rate_estimates import rate_estimates
@@ -26,19 +28,21 @@ class Clusters(NamedTuple):
     ----------
     count : ndarray
         Clusters of the arm.
-    trace : ndarray
-        ``satterthwaite_trace``.
+    trace, level, level_trace : ndarray
+        ``satterthwaite_trace``, ``cluster_level`` and ``cluster_level_trace``.
     cov : ndarray, shape (..., k, k)
         Effective covariances, n times the CR2 covariances of the means.
     """
 
     count: FloatArray
     trace: FloatArray
+    level: FloatArray
+    level_trace: FloatArray
     cov: FloatArray
 
     def at(self, index: slice) -> Clusters:
         """Return the clusters of these cells."""
-        return Clusters(self.count[index], self.trace[index], self.cov[index])
+        return Clusters(*(part[index] for part in self))
 
 
 def comparison_frame(
@@ -49,7 +53,7 @@ def comparison_frame(
     metric_type: str = "mean",
     alternative: str = "two_sided",
     clusters: tuple[Clusters, Clusters] | None = None,
-    cubes: tuple[npt.ArrayLike, npt.ArrayLike] = (np.nan, np.nan),
+    triples: tuple[Mapping[str, npt.ArrayLike], Mapping[str, npt.ArrayLike]] | None = None,
 ) -> pd.DataFrame:
     """Lay out the moments of both arms as rows of the model ``look_comparison``, one per replication and look.
 
@@ -63,8 +67,9 @@ def comparison_frame(
         The plan.
     clusters : pair of Clusters, optional
         Of control and treatment, where clusters were assigned.
-    cubes : pair of array_like, optional
-        Sums of the third powers of the numerator in control and treatment, of the shape of the moments' ``n``.
+    triples : pair of mapping of str to array_like, optional
+        Sums of products of three variables in control and treatment, by their column, of the shape of the moments'
+        ``n``: `triple_sums`. Without them nothing is known of the skewness.
     """
     rows = control.n.size
     looks = control.n.shape[1] if control.n.ndim > 1 else 1
@@ -82,9 +87,13 @@ def comparison_frame(
     for i, (arm, moments) in enumerate((("control", control), ("treatment", treatment))):
         own = None if clusters is None else clusters[i]
         columns[f"n_{arm}"] = moments.n
-        columns[f"cubes_numerator_{arm}"] = np.broadcast_to(np.ravel(cubes[i]), (rows,))
+        sums = triples[i] if triples is not None else {}
+        for name in {name for names in TRIPLES.values() for name in names}:
+            columns[f"{name}_{arm}"] = np.broadcast_to(np.ravel(sums.get(name, np.nan)), (rows,))
         columns[f"clusters_{arm}"] = np.nan if own is None else own.count
         columns[f"satterthwaite_trace_{arm}"] = np.nan if own is None else own.trace
+        columns[f"cluster_level_{arm}"] = np.nan if own is None else own.level
+        columns[f"cluster_level_trace_{arm}"] = np.nan if own is None else own.level_trace
         for a, first in enumerate(VARIABLES):
             known = first in variables
             columns[f"mean_{first}_{arm}"] = moments.mean[..., variables.index(first)] if known else np.nan

@@ -23,6 +23,14 @@ def moment_pairs() -> list[list[str]]:
     return [["numerator", "numerator"], ["numerator", "denominator"]]
 
 
+def moment_triples() -> dict[str, list[str]]:
+    """Return the columns and factors that loops over third moments go through."""
+    return {
+        "cubes_numerator": ["numerator", "numerator", "numerator"],
+        "squares_numerator_covariate": ["numerator", "numerator", "covariate"],
+    }
+
+
 def moment_name(a: str, b: str) -> str:
     """Return the column of a second moment."""
     return f"cov_{a}_{b}"

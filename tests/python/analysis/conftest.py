@@ -11,6 +11,15 @@ import pandas as pd
 import pytest
 
 VARIABLES = ("numerator", "denominator", "covariate", "covariate_denominator")
+TRIPLES = {
+    "cubes_numerator": ("numerator", "numerator", "numerator"),
+    "squares_numerator_covariate": ("numerator", "numerator", "covariate"),
+    "squares_covariate_numerator": ("covariate", "covariate", "numerator"),
+    "cubes_covariate": ("covariate", "covariate", "covariate"),
+    "squares_numerator_denominator": ("numerator", "numerator", "denominator"),
+    "squares_denominator_numerator": ("denominator", "denominator", "numerator"),
+    "cubes_denominator": ("denominator", "denominator", "denominator"),
+}
 PAIRS = [(a, b) for i, a in enumerate(VARIABLES) for b in VARIABLES[i:]]
 
 
@@ -25,8 +34,11 @@ def arm_moments(arm: str, units: dict[str, Any]) -> dict[str, float]:
         known = a in columns and b in columns
         row[f"{label}_{arm}"] = np.cov(columns[a], columns[b])[0, 1] if known else np.nan
         row[f"cluster_{label}_{arm}"] = np.nan
-    row[f"cubes_numerator_{arm}"] = (columns["numerator"] ** 3).sum()
+    for name, triple in TRIPLES.items():
+        known = all(part in columns for part in triple)
+        row[f"{name}_{arm}"] = np.prod([columns[part] for part in triple], axis=0).sum() if known else np.nan
     row[f"clusters_{arm}"] = row[f"satterthwaite_trace_{arm}"] = np.nan
+    row[f"cluster_level_{arm}"] = row[f"cluster_level_trace_{arm}"] = np.nan
     return row
 
 

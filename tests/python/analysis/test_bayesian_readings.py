@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import beta, norm
 
-from python_stats.analysis.effects import Evidence, Settings, all_estimates
+from python_stats.analysis.effects import Evidence, all_estimates
+from python_stats.analysis.settings import Settings
 
 
 def reading(table, **settings):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from python_stats.analysis.cluster_df import cluster_df
+from python_stats.analysis.cluster_df import cluster_df, cluster_level_df
 
 
 @pytest.fixture
@@ -17,6 +17,8 @@ def table() -> pd.DataFrame:
             "n_control": 100, "n_treatment": 300,
             "mean_denominator_control": [np.nan, 6.0, 0.0, np.nan], "mean_denominator_treatment": [np.nan, 2.0, 2.0, 1],
             "satterthwaite_trace_control": [0.25, 0.25, 0.25, None], "satterthwaite_trace_treatment": 0.5,
+            "cluster_level_control": [0.2, 0.2, 0.2, None], "cluster_level_treatment": 0.3,
+            "cluster_level_trace_control": [0.01, 0.01, 0.01, None], "cluster_level_trace_treatment": 0.04,
         }
     )  # fmt: skip
 
@@ -29,5 +31,11 @@ def test_a_mean_weighs_its_units_and_a_ratio_its_denominator(table):
     assert np.isnan(got[2:]).all()
 
 
+def test_clusters_as_wholes_weigh_alike_for_means_and_ratios(table):
+    got = cluster_level_df(table)
+    np.testing.assert_allclose(got[:3], 0.5**2 / 0.05)
+    assert np.isnan(got[3])
+
+
 def test_no_comparisons_have_no_degrees_of_freedom(table):
-    assert cluster_df(table.iloc[:0]).shape == (0,)
+    assert cluster_df(table.iloc[:0]).shape == cluster_level_df(table.iloc[:0]).shape == (0,)

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from python_stats.analysis.effects import Evidence, Settings, all_estimates
+from python_stats.analysis.effects import Evidence, all_estimates
 from python_stats.analysis.headline import mark_headline
+from python_stats.analysis.settings import Settings
 
 
 @pytest.fixture

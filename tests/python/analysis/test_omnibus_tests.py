@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import chi2_contingency
 from statsmodels.stats.oneway import anova_oneway
 
-from python_stats.analysis.effects import Evidence, Settings, all_estimates
+from python_stats.analysis.effects import Evidence, all_estimates
+from python_stats.analysis.settings import Settings
 
 
 def omnibus(table):

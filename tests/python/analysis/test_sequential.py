@@ -10,8 +10,8 @@ from scipy.stats import multivariate_normal, norm, t
 
 from python_stats.always_valid import asymptotic_cs, msprt
 from python_stats.analysis.sequential import SEQUENTIAL_COLUMNS, monitored
+from python_stats.hall_transformation import hall_wald
 from python_stats.spending import alpha_spending
-from python_stats.wald import wald
 
 METHODS = [
     ("obrien_fleming", np.nan),
@@ -25,12 +25,12 @@ METHODS = [
 
 def looks(
     effect, se, units, *, method="obrien_fleming", parameter=np.nan, planned=None, df=np.inf, alternative="two_sided",
-    alpha=0.05, mde=0.1, status="ok", skewness=np.nan,
+    alpha=0.05, mde=0.1, status="ok", skewness=0.0,
 ):  # fmt: skip
     """Looks of comparisons as the models hand them over: effect, se and units of shape (comparisons, looks)."""
     effect, se, units = np.broadcast_arrays(np.atleast_2d(effect), np.atleast_2d(se), np.atleast_2d(units))
     size, number = effect.shape
-    test = wald(effect.ravel(), se.ravel(), df, alternative=alternative, alpha=alpha)
+    test = hall_wald(effect.ravel(), se.ravel(), df, skewness, alternative=alternative, alpha=alpha)
     keys = pd.DataFrame(
         {
             "exp_id": np.repeat([f"e{i}" for i in range(size)], number),
@@ -43,6 +43,7 @@ def looks(
         effect_se=test.se, statistic=test.statistic, df=test.df, p_value=test.p_value, effect_ci_low=test.ci_low,
         effect_ci_high=test.ci_high, lift=test.effect, lift_ci_low=test.ci_low, lift_ci_high=test.ci_high,
         status=np.broadcast_to(status, number * size), effect_skewness=np.broadcast_to(skewness, number * size),
+        estimator="difference_corrected",
     )  # fmt: skip
     frame.loc[frame["status"] != "ok", ["statistic", "p_value", "effect_se"]] = np.nan
     plan = keys.assign(
@@ -311,22 +312,34 @@ def test_no_comparisons_give_no_rows():
     assert set(SEQUENTIAL_COLUMNS) <= set(got.columns)
 
 
-def test_a_look_that_is_not_normal_yet_is_not_taken_and_keeps_the_p_value_of_the_last_that_was():
-    # Ten standard errors at the first two looks and at the fourth, none at the third.
-    effect, units = np.array([10.0, 10.0, 0.1, 10.0]), np.array([100.0, 200.0, 300.0, 400.0])
-    skewness = np.array([0.9, -0.5, 0.1, 0.4])
-    for method in ("obrien_fleming", "asymptotic_cs"):
-        got = monitored(*looks(effect, 1.0, units, method=method, skewness=skewness))
-        p = column(got, "sequential_p_value", (1, 4))[0]
-        assert p[0] == p[1] == 1.0 and 0.5 < p[2] <= 1.0 and p[3] == p[2]
-        assert not got["is_crossed"].any()
-        assert np.isnan(column(got, "sequential_boundary", (1, 4))[0][[0, 1, 3]]).all()
-        freed = monitored(*looks(effect, 1.0, units, method=method, skewness=skewness), skewness_limit=1.0)
-        assert freed["is_crossed"].iloc[1]
+@pytest.mark.parametrize(("method", "parameter"), METHODS)
+@pytest.mark.parametrize("skewness", [-0.6, 0.3])
+def test_the_interval_of_a_skewed_estimate_reaches_as_far_as_its_transformed_test(method, parameter, skewness):
+    rng = np.random.default_rng(8)
+    effect, se, units = null_paths(200, 5, rng, drift=0.2 * np.sign(skewness))
+    got = monitored(*looks(effect, se, units, method=method, parameter=parameter, skewness=skewness, df=60.0))
+    shape = effect.shape
+    low, high, z, bound, p = (
+        column(got, name, shape)
+        for name in ("sequential_ci_low", "sequential_ci_high", "sequential_statistic", "sequential_boundary",
+                     "sequential_p_value")
+    )  # fmt: skip
+    # Before the design has ended, every look's own interval excludes zero exactly where its statistic is outside.
+    open_yet = ~np.maximum.accumulate(np.abs(z) >= bound, axis=1)
+    first = np.abs(z) >= bound
+    first[:, 1:] &= open_yet[:, :-1]
+    assert ((low <= 0) & (high >= 0))[open_yet].all()
+    assert ((low > 0) | (high < 0))[first].all() and first.sum() > 10
+    assert (p[first] <= 0.05 + 1e-9).all()
+    # The longer side is the one to which the skewness points.
+    seen = np.isfinite(low) & np.isfinite(high) & open_yet
+    longer = (high - effect) > (effect - low)
+    assert (longer[seen] == (skewness > 0)).all()
 
 
-def test_a_p_value_is_not_carried_from_one_comparison_to_the_next():
-    effect = np.array([[5.0, 5.0], [5.0, 5.0]])
-    got = monitored(*looks(effect, 1.0, np.array([500.0, 1000.0]), skewness=np.array([0.0, 0.0, 0.9, 0.9])))
-    p = column(got, "sequential_p_value", (2, 2))
-    assert p[0, 1] < 0.01 and (p[1] == 1.0).all()
+def test_the_skewness_of_an_estimate_that_is_not_transformed_changes_nothing():
+    effect, units = np.array([[0.2, 0.1, 0.3]]), np.array([100.0, 200.0, 300.0])
+    frame, plan = looks(effect, 0.1, units)
+    plain = monitored(frame.assign(estimator="difference"), plan)
+    skewed = monitored(frame.assign(estimator="difference", effect_skewness=0.6), plan)
+    pd.testing.assert_frame_equal(plain[list(SEQUENTIAL_COLUMNS)], skewed[list(SEQUENTIAL_COLUMNS)])

@@ -48,6 +48,11 @@ def test_moments_are_the_sums_that_the_module_documents():
         np.sum((w * s) ** 2) + np.sum((w * s) ** 2) ** 2 - np.sum((w * s) ** 4), rel=1e-13
     )
     assert m.cr1[0, 0, 0] == pytest.approx(m.cr0[0, 0, 0] * 6 / 5, rel=1e-14)
+    whole = np.sum(s**2)
+    assert m.level_cr2[0] == pytest.approx(np.sum(w * s**2 * (1 - 2 * s + whole)), rel=1e-13)
+    pairs = np.outer(w * s**2, w * s**2) * (whole - s[:, None] - s) ** 2
+    np.fill_diagonal(pairs, (w * s**2 * (1 - 2 * s + whole)) ** 2)
+    assert m.level_squared_cr2[0] == pytest.approx(pairs.sum(), rel=1e-12)
 
 
 def test_a_ratio_takes_residuals_and_leverage_from_its_denominator():

@@ -45,8 +45,19 @@ def arms(treated: np.ndarray, *columns: Any, theta: Any = None, **more: Any) -> 
     return arm.at(0), arm.at(1)
 
 
-def dense(treated: np.ndarray, outcome: np.ndarray, cluster: np.ndarray, weight: np.ndarray, power: int):
-    """Sandwich variance and Satterthwaite df of a weighted two-arm regression from full matrices of units."""
+def dense(
+    treated: np.ndarray,
+    outcome: np.ndarray,
+    cluster: np.ndarray,
+    weight: np.ndarray,
+    power: int,
+    *,
+    as_wholes: bool = False,
+):
+    """Sandwich variance and Satterthwaite df of a weighted two-arm regression from full matrices of units.
+
+    The degrees of freedom are those of independent units, or of clusters whose units are all alike.
+    """
     root = np.sqrt(weight)
     x = root[:, None] * np.column_stack([1 - treated, treated])
     y = root * outcome
@@ -62,7 +73,8 @@ def dense(treated: np.ndarray, outcome: np.ndarray, cluster: np.ndarray, weight:
         adjusted = basis @ (values ** (-power / 2) * (basis.T @ contrast[own]))
         variance += (adjusted @ residual[own]) ** 2
         vectors.append(annihilator[:, own] @ adjusted)
-    form = np.array(vectors) @ np.array(vectors).T
+    working = np.outer(root, root) * (cluster[:, None] == cluster) if as_wholes else np.eye(y.size)
+    form = np.array(vectors) @ working @ np.array(vectors).T
     return variance, np.trace(form) ** 2 / np.sum(form**2)
 
 
@@ -135,6 +147,44 @@ def test_closed_form_equals_dense_matrices_of_units(ratio: bool, kind: str, powe
     assert got.se == pytest.approx(np.sqrt(variance), rel=1e-10)
     if power:
         assert got.df == pytest.approx(df, rel=1e-10)
+
+
+@pytest.mark.parametrize("ratio", [False, True], ids=["per unit", "ratio"])
+def test_degrees_of_freedom_of_clusters_as_wholes_equal_dense_matrices_of_units(ratio: bool):
+    rng = np.random.default_rng(12)
+    size = np.array([3, 9, 4, 1, 7, 2, 2, 5, 12])
+    cluster = np.repeat(np.arange(9), size)
+    arm_of_cluster = (np.arange(9) >= 4).astype(int)
+    weight = rng.uniform(0.5, 4.0, cluster.size) if ratio else np.ones(cluster.size)
+    outcome = rng.normal(size=cluster.size)
+    total, base = np.bincount(cluster, weight * outcome), np.bincount(cluster, weight)
+    variance, df = dense(arm_of_cluster[cluster], outcome, cluster, weight, 1, as_wholes=True)
+    got = cluster_difference(*arms(arm_of_cluster, size, total, base), working_model="clusters")
+    assert got.se == pytest.approx(np.sqrt(variance), rel=1e-10)
+    assert got.df == pytest.approx(df, rel=1e-10)
+
+
+def test_equal_clusters_have_the_same_degrees_of_freedom_by_both_models_and_unequal_ones_fewer_as_wholes():
+    rng = np.random.default_rng(3)
+    treated = np.repeat([0, 1], 6)
+    for size, ratio in ((np.full(12, 9.0), 1.0), (np.tile([3.0, 4, 5, 9, 20, 60], 2), None)):
+        parts = arms(treated, size, size * rng.normal(size=12))
+        units, wholes = (cluster_difference(*parts, working_model=model) for model in ("units", "clusters"))
+        assert units.se == wholes.se
+        assert wholes.df == pytest.approx(units.df, rel=1e-12) if ratio else wholes.df < 0.8 * units.df
+        assert ratio or wholes.p_value > units.p_value
+
+
+@pytest.mark.parametrize("model", ["units", "clusters"])
+def test_trap_bell_mccaffreys_degrees_of_freedom_are_too_many_for_unequal_clusters_that_are_alike(model: str):
+    rng = np.random.default_rng(20)
+    size = np.tile([400.0] + [20.0] * 19, 4_000)
+    cell = 2 * np.repeat(np.arange(4_000), 20) + (rng.random((4_000, 20)).argsort(axis=1) < 10).ravel()
+    means = rng.normal(0, np.sqrt(0.1 + 0.9 / size))
+    arm = cluster_arm(cluster_moments(cell, size, size * means))
+    found = cluster_difference(arm.at(np.arange(0, 8_000, 2)), arm.at(np.arange(1, 8_000, 2)), working_model=model)
+    share = (found.p_value <= 0.05).mean()
+    assert share > 0.06 if model == "units" else share <= 0.05
 
 
 def test_equal_clusters_are_the_t_test_of_their_means():

@@ -237,3 +237,13 @@ def test_wrong_arguments_are_refused():
         farrington_manning(1, 2, 1, 2, null=0.1, variance="score")
     with pytest.raises(ValueError, match="alternative"):
         mee_interval(1, 2, 1, 2, alternative="up")
+
+
+def test_a_cell_has_the_same_digits_alone_and_beside_slower_ones():
+    rng = np.random.default_rng(4)
+    n = rng.integers(5, 400, (2, 300)).astype(float)
+    x = np.floor(rng.random((2, 300)) * (n + 1))
+    together = miettinen_nurminen_interval(x[0], n[0], x[1], n[1])
+    for i in range(0, 300, 7):
+        alone = miettinen_nurminen_interval(x[0, i], n[0, i], x[1, i], n[1, i])
+        assert (float(alone.ci_low), float(alone.ci_high)) == (together.ci_low[i], together.ci_high[i])

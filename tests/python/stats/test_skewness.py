@@ -1,14 +1,34 @@
-"""Skewness of a difference of means."""
+"""Skewness of values, of weighted sums of them, and of a difference of means."""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import moment, skew
 
-from python_stats.skewness import skewness_of_difference, third_central_moment
+from python_stats.moments import moments_of
+from python_stats.skewness import (
+    pooled_skewness,
+    skewness_of_difference,
+    third_central_moment,
+    third_moment_of_combination,
+)
 
 
 def parts(x):
     return x.mean(), x.var(ddof=1), x.size, (x**3).sum()
+
+
+def arm(x):
+    return x.var(ddof=1), moment(x, 3), x.size
+
+
+def of_difference(control, treatment):
+    return float(skewness_of_difference(pooled_skewness(*arm(control), *arm(treatment)), control.size, treatment.size))
+
+
+def triples(a, b):
+    return [(a**3).sum(), (a**2 * b).sum(), (a * b**2).sum(), (b**3).sum()]
 
 
 @pytest.fixture
@@ -22,12 +42,34 @@ def test_the_third_moment_is_scipys(arms):
         assert float(third_central_moment(*parts(x))) == pytest.approx(moment(x, 3), rel=1e-9)
 
 
+@given(weight=st.floats(-3, 3), shift=st.floats(-5, 5), scale=st.floats(0.1, 10))
+def test_the_third_moment_of_a_weighted_sum_is_that_of_its_values(weight, shift, scale):
+    rng = np.random.default_rng(2)
+    a = shift + scale * rng.lognormal(size=80)
+    b = 0.5 * a + rng.gamma(2.0, 1.0, 80)
+    got = float(third_moment_of_combination(moments_of(np.stack([a, b], axis=-1)), triples(a, b), [1.0, -weight]))
+    assert got == pytest.approx(moment(a - weight * b, 3), rel=1e-6, abs=1e-9 * scale**3)
+
+
+def test_one_variable_alone_is_its_own_third_moment_whatever_is_missing_of_the_other(arms):
+    a = arms[0]
+    moments = moments_of(np.stack([a, np.full(a.size, np.nan)], axis=-1))
+    got = third_moment_of_combination(moments, [(a**3).sum(), np.nan, np.nan, np.nan], [1.0, 0.0])
+    assert float(got) == pytest.approx(moment(a, 3), rel=1e-9)
+    assert np.isnan(third_moment_of_combination(moments, [(a**3).sum(), np.nan, np.nan, np.nan], [1.0, 0.5]))
+
+
+def test_the_pooled_skewness_of_one_sample_cut_in_two_is_that_of_the_sample(arms):
+    whole = np.concatenate([arms[0], arms[0]])
+    assert float(pooled_skewness(*arm(arms[0]), *arm(arms[0]))) == pytest.approx(skew(whole), rel=0.01)
+
+
 def test_the_skewness_of_the_difference_is_that_of_differences_drawn_from_both_arms(arms):
     rng = np.random.default_rng(5)
     arms = [arms[0], arms[0][rng.permutation(400)[:60]]]
     together = np.concatenate([x - x.mean() for x in arms])
     draws = [rng.choice(together, (100_000, x.size)).mean(axis=1) for x in arms]
-    got = float(skewness_of_difference(*parts(arms[0]), *parts(arms[1])))
+    got = of_difference(*arms)
     assert got == pytest.approx(skew(draws[1] - draws[0]), abs=0.03) and got > 0.1
 
 
@@ -36,25 +78,27 @@ def test_a_small_arm_that_has_not_met_its_tail_does_not_look_normal():
     large = rng.lognormal(0, 1.2, 5000)
     small = np.sort(rng.lognormal(0, 1.2, 60))[:50]
     own = skew(small) / np.sqrt(50)
-    assert float(skewness_of_difference(*parts(large), *parts(small))) > 2 * own
+    assert of_difference(large, small) > 2 * own
 
 
 def test_swapping_the_arms_turns_it_and_scale_and_shift_leave_it(arms):
-    forth = float(skewness_of_difference(*parts(arms[0]), *parts(arms[1])))
-    assert float(skewness_of_difference(*parts(arms[1]), *parts(arms[0]))) == pytest.approx(-forth)
-    moved = [parts(7.0 + 3.0 * x) for x in arms]
-    assert float(skewness_of_difference(*moved[0], *moved[1])) == pytest.approx(forth, rel=1e-9)
+    forth = of_difference(*arms)
+    assert of_difference(*arms[::-1]) == pytest.approx(-forth)
+    assert of_difference(*(7.0 + 3.0 * x for x in arms)) == pytest.approx(forth, rel=1e-9)
 
 
 def test_equal_arms_cancel_and_lopsided_ones_do_not(arms):
-    own = parts(arms[0])
-    assert float(skewness_of_difference(*own, *own)) == 0.0
-    tenth = (*own[:2], own[2] / 10, own[3] / 10)
-    assert float(skewness_of_difference(*own, *tenth)) > 0.1
+    assert of_difference(arms[0], arms[0]) == 0.0
+    assert float(skewness_of_difference(skew(arms[0]), 400, 40)) > 0.1
 
 
 def test_lost_digits_and_missing_moments_are_unknown(arms):
-    far = parts(1e9 + arms[0])
-    assert np.isnan(third_central_moment(*far)) and np.isnan(skewness_of_difference(*far, *parts(arms[1])))
+    far = 1e9 + arms[0]
+    assert np.isnan(third_central_moment(*parts(far)))
+    both = moments_of(np.stack([far, arms[0]], axis=-1))
+    assert np.isnan(third_moment_of_combination(both, triples(far, arms[0]), [1.0, 1.0]))
+    assert np.isfinite(third_moment_of_combination(both, triples(far, arms[0]), [0.0, 1.0]))
     assert np.isnan(third_central_moment(1.0, 1.0, 0, 0.0)) and np.isnan(third_central_moment(1.0, 1.0, 9, np.inf))
-    assert np.isnan(skewness_of_difference(1.0, 0.0, 9, 9.0, 1.0, 0.0, 9, 9.0))
+    assert np.isnan(pooled_skewness(0.0, 0.0, 9, 0.0, 0.0, 9)) and np.isnan(
+        pooled_skewness(1.0, np.nan, 9, 1.0, 0.0, 9)
+    )

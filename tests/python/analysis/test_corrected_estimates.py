@@ -1,0 +1,237 @@
+"""Estimates whose first-order theory does not hold: what replaces them, and where nothing does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from python_stats.analysis.effects import Evidence, all_estimates
+from python_stats.analysis.moment_estimates import moment_estimates
+from python_stats.analysis.settings import Settings
+from python_stats.hall_transformation import hall_wald
+from python_stats.proportion_score import miettinen_nurminen_interval, score_ratio_interval
+
+
+def revenue(rng, size, share=0.2):
+    return rng.lognormal(0, 1, size) * (rng.random(size) < share)
+
+
+def skewness_of(control, treatment):
+    """Skewness of the difference of two means, from the units of both arms together."""
+    values = np.concatenate([control - control.mean(), treatment - treatment.mean()])
+    n_c, n_t = control.size, treatment.size
+    spread = (values**2).sum() - control.var(ddof=1) - treatment.var(ddof=1)
+    # Variances with n - 1, third moments with n.
+    sizes = n_c + n_t
+    within = ((n_c - 1) * control.var(ddof=1) + (n_t - 1) * treatment.var(ddof=1)) / sizes
+    assert spread > 0
+    own = (values**3).mean() / within**1.5
+    return own * (n_t**-2.0 - n_c**-2.0) / (1 / n_t + 1 / n_c) ** 1.5
+
+
+def rows_of(table: pd.DataFrame, **settings) -> pd.DataFrame:
+    return moment_estimates(table, Settings(**settings)).set_index("estimator")
+
+
+@pytest.fixture
+def lopsided():
+    rng = np.random.default_rng(31)
+    return revenue(rng, 1800), 1.2 * revenue(rng, 200)
+
+
+def test_a_skewed_difference_is_compared_by_halls_transformation_of_welch(comparison, frame, lopsided):
+    control, treatment = lopsided
+    got = rows_of(frame(comparison({"numerator": control}, {"numerator": treatment})))
+    welch = stats.ttest_ind(treatment, control, equal_var=False)
+    se = np.sqrt(control.var(ddof=1) / control.size + treatment.var(ddof=1) / treatment.size)
+    want = hall_wald(treatment.mean() - control.mean(), se, welch.df, skewness_of(control, treatment))
+    row = got.loc["difference_corrected"]
+    assert row["effect_skewness"] == pytest.approx(skewness_of(control, treatment), rel=1e-9)
+    assert (row["status"], row["is_unadjusted"]) == ("ok", True)
+    for name, value in (("p_value", want.p_value), ("effect_ci_low", want.ci_low), ("effect_ci_high", want.ci_high)):
+        assert row[name] == pytest.approx(float(value), rel=1e-9)
+    # The first-order row stands beside it, as other tools would show it.
+    assert got.loc["difference", "p_value"] == pytest.approx(welch.pvalue, rel=1e-9)
+    assert not got.loc["difference", "is_unadjusted"]
+    assert (row["lift_ci_low"] > 0) == (row["effect_ci_low"] > 0)
+
+
+def test_a_skewed_adjusted_difference_is_corrected_by_the_skewness_of_what_is_left(comparison, frame):
+    rng = np.random.default_rng(32)
+    arms = []
+    for size in (1800, 200):
+        past = revenue(rng, size, 0.5)
+        arms.append({"numerator": past + revenue(rng, size), "covariate": past})
+    got = rows_of(frame(comparison(*arms)))
+    both = {name: np.concatenate([arm[name] for arm in arms]) for name in arms[0]}
+    theta = np.cov(both["numerator"], both["covariate"])[0, 1] / both["covariate"].var(ddof=1)
+    adjusted = [arm["numerator"] - theta * arm["covariate"] for arm in arms]
+    row = got.loc["cuped_corrected"]
+    assert row["effect_skewness"] == pytest.approx(skewness_of(*adjusted), rel=1e-9)
+    welch = stats.ttest_ind(adjusted[1], adjusted[0], equal_var=False)
+    want = hall_wald(row["effect"], row["effect_se"], welch.df, skewness_of(*adjusted))
+    assert row["effect"] == pytest.approx(adjusted[1].mean() - adjusted[0].mean(), rel=1e-9)
+    assert row["p_value"] == pytest.approx(float(want.p_value), rel=1e-9)
+    assert 0 < row["variance_reduction"] < 1
+
+
+def hc3_se(numerator, denominator):
+    """Standard error of a ratio of sums by HC3, the jackknife without its factor (n - 1) / n."""
+    share = denominator / denominator.sum()
+    residual = numerator - numerator.sum() / denominator.sum() * denominator
+    return np.sqrt(((residual / (1 - share)) ** 2).sum()) / denominator.sum()
+
+
+def test_a_ratio_of_few_units_has_nearly_the_standard_error_of_hc3(comparison, frame):
+    rng = np.random.default_rng(33)
+    arms = []
+    for _ in range(2):
+        sessions = rng.poisson(6, 50) + 1
+        arms.append({"numerator": rng.binomial(sessions, 0.3), "denominator": sessions})
+    got = rows_of(frame(comparison(*arms, metric_type="ratio")))
+    whole = np.sqrt(sum(hc3_se(arm["numerator"], arm["denominator"]) ** 2 for arm in arms))
+    first, corrected = got.loc["ratio", "effect_se"], got.loc["ratio_corrected", "effect_se"]
+    assert corrected > first
+    # To its first order, which is nearly all of the way from the delta method.
+    assert abs(corrected - whole) < 0.1 * (whole - first)
+    assert got.loc["ratio_corrected", "p_value"] > got.loc["ratio", "p_value"]
+
+
+def test_a_skewed_ratio_is_corrected_and_takes_the_place_of_its_adjusted_one(comparison, frame):
+    rng = np.random.default_rng(34)
+    arms = []
+    for size in (4000, 100):
+        taste, sessions = rng.gamma(0.3, 1.0, size), rng.poisson(6, size) + 1
+        now, before = (rng.poisson(sessions * taste * 0.3) for _ in range(2))
+        arms.append({"numerator": now, "denominator": sessions, "covariate": before, "covariate_denominator": sessions})
+    table = frame(comparison(*arms, metric_type="ratio"))
+    got = rows_of(table)
+    residuals = [
+        (arm["numerator"] - arm["numerator"].sum() / arm["denominator"].sum() * arm["denominator"])
+        / arm["denominator"].mean()
+        for arm in arms
+    ]
+    assert got.loc["ratio_corrected", "effect_skewness"] == pytest.approx(skewness_of(*residuals), rel=1e-9)
+    assert got.loc["ratio_cuped", "status"] == "too_skewed" and np.isnan(got.loc["ratio_cuped", "p_value"])
+    shown = all_estimates(table, Evidence())
+    assert shown.loc[shown["is_headline"], "estimator"].tolist() == ["ratio_corrected"]
+
+
+def test_equal_arms_symmetric_values_and_rates_need_no_correction(comparison, frame, lopsided):
+    rng = np.random.default_rng(35)
+    table = frame(
+        comparison({"numerator": revenue(rng, 500)}, {"numerator": revenue(rng, 500)}, metric_id="equal"),
+        comparison({"numerator": rng.normal(5, 1, 900)}, {"numerator": rng.normal(5, 1, 60)}, metric_id="symmetric"),
+        comparison({"numerator": (rng.random(3000) < 0.05) * 1.0}, {"numerator": (rng.random(500) < 0.05) * 1.0},
+                   metric_id="rate", metric_type="proportion"),
+        comparison(*({"numerator": part} for part in lopsided), metric_id="skewed"),
+    )  # fmt: skip
+    got = moment_estimates(table)
+    assert set(got.loc[got["estimator"] == "difference_corrected", "metric_id"]) == {"skewed"}
+    free = moment_estimates(table, Settings(skewness_corrected_from=0.65))
+    assert set(free["estimator"]) == {"difference"}
+
+
+def test_what_is_too_skewed_for_any_correction_has_a_status_and_no_number(comparison, frame, lopsided):
+    arms = [{"numerator": part} for part in lopsided]
+    got = rows_of(frame(comparison(*arms)), skewness_limit=0.2)
+    assert list(got.index) == ["difference"]
+    row = got.iloc[0]
+    assert (row["status"], row["is_unadjusted"]) == ("too_skewed", True)
+    assert np.isnan(row[["p_value", "effect_ci_low", "effect_ci_high", "effect_se"]].astype(float)).all()
+    assert row["effect"] == pytest.approx(arms[1]["numerator"].mean() - arms[0]["numerator"].mean())
+    assert abs(row["effect_skewness"]) > 0.2
+
+
+@pytest.mark.parametrize("wish", [None, "difference", "unadjusted"])
+def test_the_corrected_estimate_is_the_headline(comparison, frame, lopsided, wish):
+    shown = all_estimates(frame(comparison(*({"numerator": x} for x in lopsided), estimator=wish)), Evidence())
+    assert shown.loc[shown["is_headline"], "estimator"].tolist() == ["difference_corrected"]
+    assert shown["is_unadjusted"].fillna(False).sum() == 1
+
+
+def test_swapping_the_arms_turns_the_interval_and_scale_goes_through_it(comparison, frame, lopsided):
+    control, treatment = ({"numerator": x} for x in lopsided)
+    forth = rows_of(frame(comparison(control, treatment))).loc["difference_corrected"]
+    back = rows_of(frame(comparison(treatment, control))).loc["difference_corrected"]
+    assert back["p_value"] == pytest.approx(forth["p_value"], rel=1e-9)
+    assert back["effect_ci_low"] == pytest.approx(-forth["effect_ci_high"], rel=1e-9)
+    scaled = rows_of(frame(comparison(*({"numerator": 7 + 3 * x} for x in lopsided)))).loc["difference_corrected"]
+    assert scaled["p_value"] == pytest.approx(forth["p_value"], rel=1e-7)
+    assert scaled["effect_ci_high"] == pytest.approx(3 * forth["effect_ci_high"], rel=1e-7)
+
+
+def test_one_sided_plans_have_one_sided_intervals(comparison, frame, lopsided):
+    got = rows_of(frame(comparison(*({"numerator": x} for x in lopsided), alternative="less")))
+    row = got.loc["difference_corrected"]
+    assert row["effect_ci_low"] == -np.inf and np.isfinite(row["effect_ci_high"])
+    assert row["lift_ci_low"] == -np.inf and np.isfinite(row["lift_ci_high"])
+
+
+def test_rates_with_few_events_have_the_intervals_of_the_score_test(comparison, frame):
+    arms = [{"numerator": np.r_[np.ones(k), np.zeros(n - k)]} for k, n in ((40, 400), (60, 410))]
+    table = frame(comparison(*arms, metric_type="proportion"))
+    got = rows_of(table).loc["difference"]
+    want = miettinen_nurminen_interval(40, 400, 60, 410)
+    ratio = score_ratio_interval(40, 400, 60, 410, small_sample_factor=True)
+    assert got["effect_ci_low"] == pytest.approx(float(want.ci_low), rel=1e-12)
+    assert got["effect_ci_high"] == pytest.approx(float(want.ci_high), rel=1e-12)
+    assert (got["lift_ci_low"], got["lift_method"]) == (pytest.approx(float(ratio.ci_low) - 1, rel=1e-12), "score")
+    plain = rows_of(table, score_below=0).loc["difference"]
+    assert plain["p_value"] == got["p_value"]
+    spread = 1.959964 * np.sqrt(0.1 * 0.9 / 400 + (60 / 410) * (350 / 410) / 410)
+    assert plain["effect_ci_low"] == pytest.approx(60 / 410 - 0.1 - spread, rel=1e-6)
+
+
+def clustered(comparison, level, **plan):
+    """A comparison of arms whose cluster-robust moments are given by hand."""
+    arms = [{"numerator": np.r_[np.ones(k), np.zeros(90 - k)]} for k in (30, 45)]
+    own = {f"{name}_{arm}": value for arm in ("control", "treatment") for name, value in level.items()}
+    return comparison(*arms, is_clustered=True, **own, **plan)
+
+
+def test_clusters_of_unequal_size_have_fewer_degrees_of_freedom(comparison, frame):
+    # Five clusters in an arm; 1 / trace is what Bell and McCaffrey leave of their four degrees of freedom.
+    even = {"clusters": 5, "cluster_var_numerator": 2.0, "satterthwaite_trace": 0.25, "cluster_level": 0.2,
+            "cluster_level_trace": 0.01}  # fmt: skip
+    uneven = even | {"satterthwaite_trace": 0.4, "cluster_level": 0.3, "cluster_level_trace": 0.06}
+    got = moment_estimates(frame(clustered(comparison, even, metric_id="even"), clustered(comparison, uneven)))
+    same = got[got["metric_id"] == "even"]
+    assert same["estimator"].tolist() == ["cluster"] and same["df"].tolist() == pytest.approx([8.0])
+    pair = got[got["metric_id"] == "m"].set_index("estimator")
+    assert pair["df"].to_dict() == pytest.approx({"cluster": 5.0, "cluster_corrected": 3.0})
+    assert pair.loc["cluster_corrected", "effect_se"] == pair.loc["cluster", "effect_se"]
+    t = pair.loc["cluster", "statistic"]
+    assert pair.loc["cluster_corrected", "p_value"] == pytest.approx(2 * stats.t.sf(abs(t), 3), rel=1e-10)
+    assert pair["is_unadjusted"].to_dict() == {"cluster": False, "cluster_corrected": True}
+
+
+def test_rates_of_clusters_with_a_handful_of_events_have_a_status(comparison, frame):
+    level = {"clusters": 5, "cluster_var_numerator": 2.0, "satterthwaite_trace": 0.25, "cluster_level": 0.2,
+             "cluster_level_trace": 0.01}  # fmt: skip
+    got = rows_of(frame(clustered(comparison, level, metric_type="proportion")), exact_below=31.0)
+    assert got["status"].tolist() == ["too_few_events"] and np.isnan(got["p_value"]).all()
+    assert rows_of(frame(clustered(comparison, level, metric_type="proportion")))["status"].tolist() == ["ok"]
+    assert rows_of(frame(clustered(comparison, level)), exact_below=31.0)["status"].tolist() == ["ok"]
+
+
+def test_many_comparisons_at_once_are_the_same_as_one_at_a_time(comparison, frame, lopsided):
+    rng = np.random.default_rng(36)
+    rows = [
+        comparison(*({"numerator": x} for x in lopsided), metric_id="a"),
+        comparison({"numerator": revenue(rng, 50)}, {"numerator": revenue(rng, 60)}, metric_id="b"),
+        comparison({"numerator": rng.poisson(3, 50), "denominator": rng.poisson(4, 50) + 1},
+                   {"numerator": rng.poisson(3, 40), "denominator": rng.poisson(4, 40) + 1},
+                   metric_id="c", metric_type="ratio"),
+    ]  # fmt: skip
+    together = moment_estimates(frame(*rows)).sort_values(["metric_id", "estimator"], ignore_index=True)
+    alone = pd.concat([moment_estimates(frame(row)) for row in rows], ignore_index=True)
+    alone = alone.sort_values(["metric_id", "estimator"], ignore_index=True)
+    pd.testing.assert_frame_equal(together, alone[together.columns], check_dtype=False)
+
+
+def test_no_comparisons_have_no_rows(comparison, frame, lopsided):
+    empty = frame(comparison(*({"numerator": x} for x in lopsided))).iloc[:0]
+    assert moment_estimates(empty).empty
