@@ -128,6 +128,10 @@ def many_to_one(
     trapezoidal rule, good for six digits at worst; no random numbers. A p-value below 1e-12 is Bonferroni's, an
     upper bound.
 
+    Standard errors from few units need their degrees of freedom: without them three arms of 10 units reject 8.7 % at
+    5 %, five of 40 units 6.7 %. The default, a normal reference, is for standard errors that are known or rest on
+    hundreds of units. The marts pass the degrees of freedom wherever the estimate has them.
+
     Parameters
     ----------
     effect, se : array_like, shape (..., arms)
@@ -135,7 +139,8 @@ def many_to_one(
     control_variance : array_like, shape (...)
         Variance of the control's mean: its part of every ``se ** 2``.
     df : array_like, broadcasting to (..., arms), default inf
-        Degrees of freedom. Where they differ within a cell, each p-value and interval takes its own.
+        Degrees of freedom of the standard errors. Where they differ within a cell, each p-value and interval takes its
+        own.
     alpha, alternative : array_like, shape (...)
         As in `python_stats.wald.wald`, one or one per cell.
 

@@ -3,6 +3,10 @@
 The rows are effects of disjoint segments with their standard errors; ``group_index`` says which rows are compared with
 each other (the segments of one dimension of one experiment and metric). Groups may differ in size. A row whose effect
 is missing or whose standard error is not positive is no part of its group.
+
+Standard errors are estimates. With a hundred units in each arm of a segment that hardly matters; with ten, twenty
+segments that share one effect differ by Cochran's test one time in eight. `cochran_q` and `fixed_effect` take the
+degrees of freedom of the standard errors (Welch-Satterthwaite's, for differences of means) and allow for it.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import chdtrc, ndtri
 
+from python_stats.bisection import increasing_root
 from python_stats.wald import Comparison, check_alpha, wald
 
 
@@ -27,11 +32,12 @@ class Heterogeneity(NamedTuple):
     df : ndarray
         Number of segments minus one.
     p_value : ndarray
-        Of the chi-square test that all segments have the same effect.
+        Of the test that all segments have the same effect.
     i2 : ndarray
         Share of the variation between segments that is not sampling error, ``(q - df) / q``, at least 0; a fraction.
     h2 : ndarray
-        ``q / df``, not truncated.
+        ``q / df``, not truncated. Where the degrees of freedom of the standard errors were given, `i2` and `h2` are
+        those of the chi-square with the same p-value.
     """
 
     q: NDArray[np.float64]
@@ -89,10 +95,11 @@ class Shrunk(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """Usable rows: effects, sampling variances, groups; and where they stand among all rows."""
+    """Usable rows: effects, sampling variances, their degrees of freedom, groups; and where they stand among all."""
 
     effect: NDArray[np.float64]
     variance: NDArray[np.float64]
+    df: NDArray[np.float64]
     group: NDArray[np.intp]
     groups: int
     usable: NDArray[np.bool_]
@@ -111,8 +118,14 @@ def cochran_q(
     se: npt.ArrayLike,
     group_index: npt.ArrayLike | None = None,
     n_groups: int | None = None,
+    *,
+    se_df: npt.ArrayLike = np.inf,
 ) -> Heterogeneity:
     """Cochran's Q test that the segments of a group share one effect, with I^2 and H^2.
+
+    Q is a chi-square when the standard errors are known. With their degrees of freedom it is referred to James's
+    expansion of second order instead, which keeps the level from four degrees of freedom on: 20 segments of 10 + 10
+    units reject 4.6 % at 5 % (12 % by the chi-square), 20 of 20 + 6 units 4.3 % (21 %; by Welch's F, 6 %).
 
     Parameters
     ----------
@@ -122,6 +135,9 @@ def cochran_q(
         Group of each row, counted from 0; all rows are one group when absent. A negative index leaves the row out.
     n_groups : int, optional
         Number of groups in the result; one more than the largest index when absent.
+    se_df : array_like, default inf
+        Degrees of freedom of the standard errors, one or one per row; infinite for known ones. A row where they are
+        missing or not positive is left out.
 
     Returns
     -------
@@ -138,20 +154,25 @@ def cochran_q(
     Cochran, W. G. (1954). The combination of estimates from different experiments. Biometrics 10, 101-129.
     Higgins, J. P. T. and Thompson, S. G. (2002). Quantifying heterogeneity in a meta-analysis. Statistics in Medicine
     21, 1539-1558.
+    James, G. S. (1951). The comparison of several groups of observations when the ratios of the population variances
+    are unknown. Biometrika 38, 324-329.
 
     Examples
     --------
     >>> result = cochran_q([1.0, 3.0, 2.0, 2.1], [0.5, 0.5, 0.5, 0.5], [0, 0, 1, 1])
     >>> result.q.round(6).tolist(), result.p_value.round(6).tolist(), result.i2.round(6).tolist()
     ([8.0, 0.02], [0.004678, 0.887537], [0.875, 0.0])
+    >>> cochran_q([1.0, 3.0], [0.5, 0.5], se_df=[18.0, 18.0]).p_value.round(4).tolist()
+    [0.0074]
     """
-    rows = _rows(effect, se, group_index, n_groups)
+    rows = _rows(effect, se, group_index, n_groups, se_df)
     _, _, q = _pool(rows, 1.0 / rows.variance)
     df = _at_least_two(rows) - 1.0
     with np.errstate(all="ignore"):
         q = np.where(np.isnan(df), np.nan, q)
-        i2 = np.where(q > df, (q - df) / q, np.where(np.isnan(q), np.nan, 0.0))
-        return Heterogeneity(q=q, df=df, p_value=chdtrc(df, q), i2=i2, h2=q / df)
+        known = q if np.isinf(rows.df).all() else _as_chi_square(rows, q)
+        i2 = np.where(known > df, (known - df) / known, np.where(np.isnan(q), np.nan, 0.0))
+        return Heterogeneity(q=q, df=df, p_value=chdtrc(df, known), i2=i2, h2=known / df)
 
 
 def fixed_effect(
@@ -160,14 +181,20 @@ def fixed_effect(
     group_index: npt.ArrayLike | None = None,
     n_groups: int | None = None,
     *,
+    se_df: npt.ArrayLike = np.inf,
     alpha: npt.ArrayLike = 0.05,
     alternative: npt.ArrayLike = "two_sided",
 ) -> Comparison:
     """Pool the effects of a group's segments by inverse variance, as if all were equal.
 
+    Weights that are estimated favour the segments whose variance came out too small, so the pooled effect looks more
+    precise than it is. With the degrees of freedom of the standard errors its variance is Meier's, in Cochran and
+    Carroll's version for few of them, and the reference a t distribution with Satterthwaite's: intervals of 20 segments
+    of 10 + 10 units cover 95.3 % instead of 91.6 %.
+
     Parameters
     ----------
-    effect, se, group_index, n_groups
+    effect, se, group_index, n_groups, se_df
         As in `cochran_q`.
     alpha, alternative : array_like
         As in `python_stats.wald.wald`, one or one per group.
@@ -175,7 +202,9 @@ def fixed_effect(
     Returns
     -------
     Comparison
-        Arrays of shape (groups,), with a normal reference; NaN where a group has no usable row.
+        Arrays of shape (groups,), with a normal reference where the standard errors are known; NaN where a group has no
+        usable row. Standard error, test and interval are NaN too in a group of k segments with a row of
+        ``4 * (k - 2) / (k - 1)`` degrees of freedom or fewer: its weight is worth nothing.
 
     Raises
     ------
@@ -185,16 +214,28 @@ def fixed_effect(
     References
     ----------
     Cochran, W. G. (1954). The combination of estimates from different experiments. Biometrics 10, 101-129.
+    Meier, P. (1953). Variance of a weighted mean. Biometrics 9, 59-73.
+    Cochran, W. G. and Carroll, S. P. (1953). A sampling investigation of the efficiency of weighting inversely as the
+    estimated variance. Biometrics 9, 447-459.
 
     Examples
     --------
     >>> result = fixed_effect([1.0, 3.0], [0.5, 1.0])
     >>> result.effect.round(6).tolist(), result.se.round(6).tolist()
     ([1.4], [0.447214])
+    >>> result = fixed_effect([1.0, 3.0], [0.5, 1.0], se_df=16.0)
+    >>> result.se.round(6).tolist(), result.df.round(2).tolist()
+    ([0.464758], [23.53])
     """
-    rows = _rows(effect, se, group_index, n_groups)
+    rows = _rows(effect, se, group_index, n_groups, se_df)
     mean, variance, _ = _pool(rows, 1.0 / rows.variance)
-    return wald(mean, np.sqrt(variance), alpha=alpha, alternative=alternative)
+    with np.errstate(all="ignore"):
+        segments = rows.count()
+        reduced = rows.df - np.where(segments > 2.0, 4.0 * (segments - 2.0) / (segments - 1.0), 0.0)[rows.group]
+        share = variance[rows.group] / rows.variance
+        inflation = rows.total(share * (1.0 - share) / np.where(reduced > 0.0, reduced, np.nan))
+        df = 1.0 / rows.total(share**2 / rows.df)
+        return wald(mean, np.sqrt(variance * (1.0 + 4.0 * inflation)), df, alpha=alpha, alternative=alternative)
 
 
 def random_effects(
@@ -366,11 +407,21 @@ def interaction_test(
     return wald(difference, se, df, alpha=alpha, alternative=alternative)
 
 
-def _rows(effect: npt.ArrayLike, se: npt.ArrayLike, group_index: npt.ArrayLike | None, n_groups: int | None) -> _Rows:
+def _rows(
+    effect: npt.ArrayLike,
+    se: npt.ArrayLike,
+    group_index: npt.ArrayLike | None,
+    n_groups: int | None,
+    se_df: npt.ArrayLike = np.inf,
+) -> _Rows:
     value, error = np.asarray(effect, dtype=np.float64), np.asarray(se, dtype=np.float64)
     index = np.zeros(value.shape, dtype=np.intp) if group_index is None else np.asarray(group_index)
     if value.ndim != 1 or value.shape != error.shape or value.shape != index.shape:
         raise ValueError("effect, se and group_index must be one-dimensional and of the same length")
+    degrees = np.asarray(se_df, dtype=np.float64)
+    if degrees.shape not in ((), value.shape):
+        raise ValueError("se_df must be one number or one per row")
+    degrees = np.broadcast_to(degrees, value.shape)
     if index.size and not np.issubdtype(index.dtype, np.integer):
         raise ValueError("group_index must hold integers")
     highest = int(index.max(initial=-1 if group_index is not None else 0))
@@ -378,8 +429,48 @@ def _rows(effect: npt.ArrayLike, se: npt.ArrayLike, group_index: npt.ArrayLike |
     if highest >= groups:
         raise ValueError(f"group_index reaches {highest}, which is not below n_groups = {groups}")
     with np.errstate(invalid="ignore"):
-        usable = np.isfinite(value) & np.isfinite(error) & (error > 0.0) & (index >= 0)
-    return _Rows(value[usable], error[usable] ** 2, index[usable].astype(np.intp), groups, usable)
+        usable = np.isfinite(value) & np.isfinite(error) & (error > 0.0) & (degrees > 0.0) & (index >= 0)
+    return _Rows(value[usable], error[usable] ** 2, degrees[usable], index[usable].astype(np.intp), groups, usable)
+
+
+def _as_chi_square(rows: _Rows, q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Chi-square with the same p-value as each group's Q, by James's expansion of second order.
+
+    The expansion gives the critical value of Q from that of the chi-square, c; here it is solved for c. In James's
+    notation chi_2s is ``c**s / ((k - 1) * (k + 1) * ...)`` with s factors, and R_st the sum of
+    ``share**t / df**s``. It is never taken below the expansion of first order, which exceeds c: so c is at most Q.
+    """
+    k = _at_least_two(rows)
+    share = 1.0 / rows.variance
+    share /= rows.total(share)[rows.group]
+    r10, r11, r12 = (rows.total(share**t / rows.df) for t in range(3))
+    r20, r21, r22, r23 = (rows.total(share**t / rows.df**2) for t in range(4))
+    first = r10 - 2.0 * r11 + r12
+    # Of second order, times (3 chi_4 + chi_2) / 2: constant, by (chi_2 - 1) and by (3 chi_4 - 2 chi_2 - 1) / 4.
+    level = 8 * r23 - 10 * r22 + 4 * r21 - 6 * r12**2 + 8 * r12 * r11 - 4 * r11**2
+    slope = 2 * r23 - 4 * r22 + 2 * r21 - 2 * r12**2 + 4 * r12 * r11 - 2 * r11**2
+    curve = -(r12**2) + 4 * r12 * r11 - 2 * r12 * r10 - 4 * r11**2 + 4 * r11 * r10 - r10**2
+
+    def excess(c: NDArray[np.float64]) -> NDArray[np.float64]:
+        x2 = c / (k - 1.0)
+        x4 = x2 * c / (k + 1.0)
+        x6 = x4 * c / (k + 3.0)
+        x8 = x6 * c / (k + 5.0)
+        both = 3 * x4 + x2
+        # both**2 / c, finite at c = 0.
+        per_c = both * (3 * x2 / (k + 1.0) + 1.0 / (k - 1.0))
+        second = (both**2 - (k - 3.0) * per_c) * first**2 / 16
+        second += both / 2 * (level + slope * (x2 - 1) + curve * (3 * x4 - 2 * x2 - 1) / 4)
+        second += (r23 - 3 * r22 + 3 * r21 - r20) * (5 * x6 + 2 * x4 + x2)
+        second += 3 / 16 * (r12**2 - 4 * r23 + 6 * r22 - 4 * r21 + r20) * (35 * x8 + 15 * x6 + 9 * x4 + 5 * x2)
+        second += (
+            (-2 * r22 + 4 * r21 - r20 + 2 * r12 * r10 - 4 * r11 * r10 + r10**2) * (9 * x8 - 3 * x6 - 5 * x4 - x2) / 16
+        )
+        second += (r11**2 - r22) * (27 * x8 + 3 * x6 + x4 + x2) / 4
+        second += (r23 - r12 * r11) * (45 * x8 + 9 * x6 + 7 * x4 + 3 * x2) / 4
+        return c + both / 2 * first + np.maximum(second, 0.0) - q
+
+    return increasing_root(excess, np.zeros(q.shape), q)
 
 
 def _pool(

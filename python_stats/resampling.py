@@ -17,12 +17,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, stdtr
 
 from python_stats.means import variance_above_rounding
+from python_stats.t_quantile import t_quantile
 from python_stats.wald import check_alpha, check_alternative, tail_alpha
 
 WEIGHTS = ("multinomial", "poisson")
-METHODS = ("percentile", "studentized")
+METHODS = ("symmetric", "percentile", "studentized")
 
 BLOCK_OF_CELLS = 64
 
@@ -40,11 +42,15 @@ class Bootstrap(NamedTuple):
     se : ndarray
         Standard deviation of the bootstrapped effects.
     p_value : ndarray
-        p-value for the stated alternative, by inversion of the interval; never below ``1 / (draws + 1)``.
+        p-value for the stated alternative, by inversion of the interval; never below ``1 / (draws + 1)``, or half of
+        that where a symmetric test is one-sided.
     ci_low, ci_high : ndarray
         Limits of the interval; one of them is infinite for a one-sided alternative.
     lift, lift_ci_low, lift_ci_high : ndarray
         The same relative to the absolute value of the control's ratio, so that the sign is the effect's.
+    df : ndarray
+        Degrees of freedom, Welch-Satterthwaite's between buckets, that a symmetric interval is widened for; infinite
+        for the other methods.
     """
 
     effect: NDArray[np.float64]
@@ -55,6 +61,7 @@ class Bootstrap(NamedTuple):
     lift: NDArray[np.float64]
     lift_ci_low: NDArray[np.float64]
     lift_ci_high: NDArray[np.float64]
+    df: NDArray[np.float64]
 
 
 class Permutation(NamedTuple):
@@ -76,11 +83,12 @@ class Permutation(NamedTuple):
 
 
 class _Arm(NamedTuple):
-    """An arm's ratio and its resampled versions, shape (cells, draws)."""
+    """An arm's ratio and its variance, what the draws add to the ratio and their variances, shape (cells, draws)."""
 
     ratio: NDArray[np.float64]
     variance: NDArray[np.float64]
-    ratio_drawn: NDArray[np.float64]
+    filled: NDArray[np.float64]
+    moved: NDArray[np.float64]
     variance_drawn: NDArray[np.float64] | None
 
 
@@ -88,7 +96,7 @@ def bootstrap_difference(
     totals_control: npt.ArrayLike,
     totals_treatment: npt.ArrayLike,
     *,
-    method: str = "percentile",
+    method: str = "symmetric",
     weights: str = "multinomial",
     draws: int = 4999,
     alpha: npt.ArrayLike = 0.05,
@@ -97,10 +105,23 @@ def bootstrap_difference(
 ) -> Bootstrap:
     """Bootstrap the difference of two ratios of totals (means, capped means, ratios) from bucket totals.
 
-    ``"percentile"`` reads the limits off the bootstrapped effects. ``"studentized"`` (bootstrap-t) reads them off the
-    bootstrapped t statistics, with delta-method standard errors between buckets, and so adapts to skewness. Neither
-    rescues a mean whose largest values are not in the sample yet. The limits are the k-th smallest and the k-th largest
-    value with ``k = (draws + 1) * tail``, so that the interval excludes zero exactly when the p-value is at most alpha.
+    ``"symmetric"`` takes as half-width the distance from the effect that the bootstrapped effects exceed with
+    probability alpha, on either side together (Hall). The arm that happens to hold the largest values has the larger
+    mean *and* draws that are skewed away from the other arm's; equal tails follow that skewness and exclude zero too
+    easily, a symmetric interval does not. Two corrections for few buckets: each arm's draws are widened by
+    ``sqrt(buckets / (buckets - 1))``, and the probability is that of a t distribution (Hesterberg's expanded limits).
+    The limits of the lift are the lifts that the same test of ``treatment - (1 + lift) * control`` does not reject, so
+    they exclude zero exactly when those of the effect do; they are order statistics of the drawn lifts and of their
+    mirror images, in which both arms deviate as far in the other direction.
+
+    ``"percentile"`` (equal tails) reads the limits off the bootstrapped effects. ``"studentized"`` (bootstrap-t) reads
+    them off the bootstrapped t statistics, with delta-method standard errors between buckets, and so adapts to mild
+    skewness. Neither is for heavy tails: two arms of 1,000 lognormal(2) units reject 7 % and 10 % at 5 % where the
+    symmetric interval rejects 4.6 %; nor are they for lopsided splits, nor equal tails for fewer than 100 buckets.
+
+    No method rescues a small arm beside a large one whose largest values are not in the sample yet. All limits are k-th
+    smallest and k-th largest values with ``k = (draws + 1) * tail`` (both tails together when symmetric), so that the
+    interval excludes zero exactly when the p-value is at most alpha.
 
     Parameters
     ----------
@@ -108,7 +129,7 @@ def bootstrap_difference(
         Totals of numerator and denominator per bucket, shape (cells, buckets, 2); for a mean the denominator is the
         number of units in the bucket. A bucket without units is a row of zeros. The arms may have different numbers of
         buckets; the leading axes broadcast.
-    method : {"percentile", "studentized"}, default "percentile"
+    method : {"symmetric", "percentile", "studentized"}, default "symmetric"
         Kind of interval.
     weights : {"multinomial", "poisson"}, default "multinomial"
         Buckets are drawn with replacement, or each gets an independent Poisson(1) weight.
@@ -126,8 +147,8 @@ def bootstrap_difference(
     Bootstrap
         Arrays of the cells' shape. Everything but the effect is NaN where an arm has fewer than two buckets with
         totals or neither arm varies; everything is NaN where a total is missing or an arm's denominators add up to
-        zero. Limits are NaN where ``(draws + 1) * tail`` is below 1, those of the lift also where the control's ratio
-        is zero or changes sign among the draws that matter.
+        zero. Limits are NaN where k is below 1, those of the lift also where the control's ratio is zero or changes
+        sign among the draws that matter.
 
     Raises
     ------
@@ -138,6 +159,9 @@ def bootstrap_difference(
     References
     ----------
     Efron, B. and Tibshirani, R. J. (1993). An introduction to the bootstrap. Chapman & Hall, chapters 12 and 13.
+    Hall, P. (1988). On symmetric bootstrap confidence intervals. Journal of the Royal Statistical Society B 50, 35-45.
+    Hesterberg, T. C. (2015). What teachers should know about the bootstrap. American Statistician 69, 371-386, section
+    5.3 (widening for few draws).
     Chamandy, N., Muralidharan, O., Najmi, A. and Naidu, S. (2012). Estimating uncertainty for massive data streams.
     Google technical report (the Poisson bootstrap).
 
@@ -161,12 +185,13 @@ def bootstrap_difference(
     weights_control, weights_treatment = (
         _bootstrap_weights(rng, weights, draws, arm.shape[1]) for arm in (control, treatment)
     )
-    numbers = np.full((8, len(control)), np.nan)
+    numbers = np.full((9, len(control)), np.nan)
     for block in _blocks(len(control)):
         with np.errstate(all="ignore"):
             numbers[:, block] = _compare(
                 _resample(control[block], weights_control, method),
                 _resample(treatment[block], weights_treatment, method),
+                method,
                 tail[block],
                 side[block],
             )
@@ -318,7 +343,9 @@ def _resample(totals: NDArray[np.float64], weights: NDArray[np.float64], method:
     spread = None
     if method == "studentized":
         spread = correction[:, None] * _weighted_variance(weights, residual, denominator, moved, base)
-    return _Arm(ratio, variance, ratio[:, None] + moved, spread)
+    elif method == "symmetric":
+        moved *= np.sqrt(correction)[:, None]
+    return _Arm(ratio, variance, filled, moved, spread)
 
 
 def _weighted_ratio(
@@ -344,29 +371,57 @@ def _weighted_variance(
 
 
 def _compare(
-    control: _Arm, treatment: _Arm, tail: NDArray[np.float64], side: NDArray[np.str_]
+    control: _Arm, treatment: _Arm, method: str, tail: NDArray[np.float64], side: NDArray[np.str_]
 ) -> tuple[NDArray[np.float64], ...]:
     effect = treatment.ratio - control.ratio
-    drawn = treatment.ratio_drawn - control.ratio_drawn
+    moved = treatment.moved - control.moved
     variance = control.variance + treatment.variance
     usable = variance > 0.0
     base = np.where(control.ratio == 0.0, np.nan, np.abs(control.ratio))
-    same_sign = control.ratio_drawn * control.ratio[:, None] > 0.0
-    base_drawn = np.where(same_sign, np.abs(control.ratio_drawn), np.nan)
-    if control.variance_drawn is None or treatment.variance_drawn is None:
+    drawn, base_drawn = effect[:, None] + moved, _same_sign(control, 1.0)
+    df = np.full(effect.shape, np.inf)
+    if method == "symmetric":
+        parts = control.variance**2 / (control.filled - 1.0) + treatment.variance**2 / (treatment.filled - 1.0)
+        df = variance**2 / parts
+        both = 2.0 * ndtr(-t_quantile(df, tail))
+        p_value = _symmetric_p_value(effect, moved, df, side)
+        half = _extremes(np.abs(moved), both)[1]
+        low, high = _sided(effect - half, effect + half, side)
+        lifts = drawn / base_drawn, (effect[:, None] - moved) / _same_sign(control, -1.0)
+        lift_low, _ = _extremes(np.minimum(*lifts), both)
+        _, lift_high = _extremes(np.maximum(*lifts), both)
+        lift_low, lift_high = _sided(lift_low, lift_high, side)
+    elif control.variance_drawn is None or treatment.variance_drawn is None:
         low, high, p_value = _percentile(drawn, tail, side)
         lift_low, lift_high, _ = _percentile(drawn / base_drawn, tail, side)
     else:
         variance_drawn = control.variance_drawn + treatment.variance_drawn
         low, high, p_value = _studentized(effect, variance, drawn, variance_drawn, tail, side)
         variance = (treatment.variance + (treatment.ratio / base) ** 2 * control.variance) / base**2
-        slope = treatment.ratio_drawn / base_drawn
+        slope = (treatment.ratio[:, None] + treatment.moved) / base_drawn
         variance_drawn = (treatment.variance_drawn + slope**2 * control.variance_drawn) / base_drawn**2
         lift_low, lift_high, _ = _studentized(effect / base, variance, drawn / base_drawn, variance_drawn, tail, side)
-    se = np.where(np.isnan(drawn), effect[:, None], drawn).std(axis=1)
-    parts = (se, p_value, low, high, lift_low, lift_high)
-    se, p_value, low, high, lift_low, lift_high = (np.where(usable, part, np.nan) for part in parts)
-    return effect, se, p_value, low, high, effect / base, lift_low, lift_high
+    se = np.where(np.isnan(moved), 0.0, moved).std(axis=1)
+    parts = (se, p_value, low, high, lift_low, lift_high, df)
+    se, p_value, low, high, lift_low, lift_high, df = (np.where(usable, part, np.nan) for part in parts)
+    return effect, se, p_value, low, high, effect / base, lift_low, lift_high, df
+
+
+def _same_sign(control: _Arm, direction: float) -> NDArray[np.float64]:
+    """Absolute ratio of the control in every draw, or in its mirror image; NaN where it changes sign."""
+    base = control.ratio[:, None] + direction * control.moved
+    return np.where(base * control.ratio[:, None] > 0.0, np.abs(base), np.nan)
+
+
+def _symmetric_p_value(
+    effect: NDArray[np.float64], moved: NDArray[np.float64], df: NDArray[np.float64], side: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """Share of draws at least as far from the effect as zero is, by way of the normal to the t distribution."""
+    as_far = ~(np.abs(moved) < np.abs(effect)[:, None])
+    share = (1.0 + as_far.sum(axis=1)) / (1.0 + moved.shape[1])
+    tail = stdtr(df, ndtri(share / 2.0))
+    with_it = (effect > 0.0) == (side == "greater")
+    return np.where(side == "two_sided", 2.0 * tail, np.where(with_it, tail, 1.0 - tail))
 
 
 def _percentile(

@@ -40,10 +40,16 @@ def storey_q(
     p_values: npt.ArrayLike,
     family: npt.ArrayLike = 0,
     *,
-    pi0_method: Literal["smoother", "bootstrap", "fixed"] = "smoother",
+    pi0_method: Literal["smoother", "bootstrap", "fixed", "cautious"] = "smoother",
     lambdas: float | tuple[float, ...] = LAMBDAS,
 ) -> QValues:
     """Estimate q-values, as R's package qvalue (version 2) does: pi0 times the Benjamini-Hochberg adjusted p-value.
+
+    Where tests depend on each other, as metrics of the same units do, use ``pi0_method="cautious"`` with alpha as its
+    lambda; the marts do. When what the tests share moves all of them, many p-values are small and few are large, so
+    that pi0 is too small in the very families that hold false rejections: by the smoother 500 metrics correlated by 0.3
+    have a false discovery rate of 6.5 % at 5 %, 100 correlated by 0.5 of 9 %. With a lambda as small as alpha nearly
+    all p-values count, and pi0 hardly moves.
 
     ``pi0(lambda)`` is the share of p-values at or above lambda divided by ``1 - lambda``, and pi0 is
 
@@ -51,9 +57,12 @@ def storey_q(
       through ``pi0(lambda)`` (R's ``smooth.spline(df = 3)``, whose search for the smoothing leaves pi0 about 1e-5 off);
     * ``bootstrap``: ``pi0(lambda)`` at the lambda of the smallest estimated mean squared error (closed form, no random
       numbers);
-    * ``fixed``: ``pi0(lambda)`` at one given lambda.
+    * ``fixed``: ``pi0(lambda)`` at one given lambda;
+    * ``cautious``: the same with one more p-value counted above lambda, and no q-value below its p-value, so that at
+      ``alpha = lambda`` nothing with a larger p-value is rejected. With independent tests the false discovery rate is
+      at most alpha in families of any size.
 
-    A family needs many tests, hundreds rather than dozens, for pi0 to mean anything; for fewer, use
+    The first two need many tests, hundreds rather than dozens, for pi0 to mean anything; for fewer, use
     Benjamini-Hochberg, which is pi0 = 1.
 
     Parameters
@@ -62,10 +71,10 @@ def storey_q(
         Any shape.
     family : array_like of int, default 0
         Family of each p-value; broadcasts to ``p_values``.
-    pi0_method : {"smoother", "bootstrap", "fixed"}, default "smoother"
+    pi0_method : {"smoother", "bootstrap", "fixed", "cautious"}, default "smoother"
         How pi0 is estimated.
     lambdas : float or tuple of floats in [0, 1)
-        One number for ``fixed``, an increasing grid (four or more for the smoother) otherwise.
+        One number for ``fixed`` and ``cautious``, an increasing grid (four or more for the smoother) otherwise.
 
     Returns
     -------
@@ -82,7 +91,11 @@ def storey_q(
     ----------
     Storey, J. D. (2002). A direct approach to false discovery rates. Journal of the Royal Statistical Society B 64,
     479-498. Storey, J. D. & Tibshirani, R. (2003). Statistical significance for genomewide studies. PNAS 100,
-    9440-9445. The closed form of the bootstrap is that of the package qvalue.
+    9440-9445. The closed form of the bootstrap is that of the package qvalue. Storey, J. D., Taylor, J. E. & Siegmund,
+    D. (2004). Strong control, conservative point estimation and simultaneous conservative consistency of false
+    discovery rates. Journal of the Royal Statistical Society B 66, 187-205 (one more above lambda). Blanchard, G. &
+    Roquain, E. (2009). Adaptive false discovery rate control under independence and dependence. Journal of Machine
+    Learning Research 10, 2837-2871 (lambda = alpha under dependence).
 
     Examples
     --------
@@ -90,6 +103,8 @@ def storey_q(
     >>> result = storey_q(p, pi0_method="fixed", lambdas=0.5)
     >>> round(float(result.pi0[0]), 6), result.q_value[:3].round(6).tolist()
     (0.8, [0.008, 0.016, 0.053333])
+    >>> storey_q(p, pi0_method="cautious", lambdas=0.05).q_value[:3].round(6).tolist()
+    [0.007368, 0.014737, 0.049123]
     """
     grid = _grid(pi0_method, lambdas)
     p = np.asarray(p_values, dtype=np.float64)
@@ -108,6 +123,8 @@ def storey_q(
         at_lambda = above / tests / (1 - grid)
         if pi0_method == "fixed":
             pi0 = at_lambda[:, 0]
+        elif pi0_method == "cautious":
+            pi0 = (above[:, 0] + 1) / tests[:, 0] / (1 - grid[0])
         elif pi0_method == "smoother":
             pi0 = at_lambda @ _weights_at_last(tuple(grid))
         else:
@@ -117,17 +134,17 @@ def storey_q(
             pi0 = np.where(best, at_lambda, np.inf).min(axis=1)
         pi0 = np.where((tests[:, 0] > 0) & (pi0 > 0), np.minimum(pi0, 1.0), np.nan)
     each = np.where(usable, pi0[code], np.nan).reshape(p.shape)
-    return QValues(each * bh, each)
+    return QValues(np.maximum(each * bh, p) if pi0_method == "cautious" else each * bh, each)
 
 
 def _grid(pi0_method: str, lambdas: float | tuple[float, ...]) -> FloatArray:
-    if pi0_method not in ("smoother", "bootstrap", "fixed"):
-        raise ValueError(f'pi0_method must be "smoother", "bootstrap" or "fixed"; found {pi0_method!r}')
+    if pi0_method not in ("smoother", "bootstrap", "fixed", "cautious"):
+        raise ValueError(f'pi0_method must be "smoother", "bootstrap", "fixed" or "cautious"; found {pi0_method!r}')
     grid = np.atleast_1d(np.asarray(lambdas, dtype=np.float64))
     if grid.ndim != 1 or np.any(np.diff(grid) <= 0) or not np.all((grid >= 0) & (grid < 1)):
         raise ValueError("lambdas must increase and lie in [0, 1)")
-    if pi0_method == "fixed" and grid.size != 1:
-        raise ValueError('pi0_method "fixed" takes a single lambda, such as lambdas=0.5')
+    if pi0_method in ("fixed", "cautious") and grid.size != 1:
+        raise ValueError(f'pi0_method "{pi0_method}" takes a single lambda, such as lambdas=0.5')
     if pi0_method == "smoother" and grid.size < 4:
         raise ValueError('pi0_method "smoother" takes four lambdas or more')
     return grid

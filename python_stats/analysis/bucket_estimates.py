@@ -13,11 +13,11 @@ from python_stats.wald import Comparison
 
 FloatArray = NDArray[np.float64]
 
-# Below these, the percentile interval of heavy-tailed values misses too often; more so in the smaller of two lopsided
-# arms, whose skewness nothing balances: docs/statistics/resampling.md has the table.
+# Below these, the interval of heavy-tailed values misses too often; more so in the smaller of two lopsided arms, whose
+# skewness nothing balances: docs/statistics/resampling.md has the numbers.
 MIN_NONZERO_UNITS = 100
 MIN_NONZERO_UNITS_LOPSIDED = 1000
-LOPSIDED = 3.0
+LOPSIDED = 2.0
 MIN_CLUSTERS = 100
 
 # With fewer buckets in an arm a permutation test has no power to speak of, and its statistic no variance to rely on.
@@ -45,7 +45,7 @@ def bucket_estimates(comparisons: pd.DataFrame, unit_bucket: pd.DataFrame, *, dr
     Returns
     -------
     DataFrame
-        One row per comparison with buckets. ``bootstrap``: percentile interval of the difference and of the lift, and
+        One row per comparison with buckets. ``bootstrap``: symmetric interval of the difference and of the lift, and
         the p-value by inversion of the former. ``permutation``: the p-value of the studentised difference, with its
         standard error between buckets; no interval. Status ``too_few_units`` (an arm with fewer than
         `MIN_NONZERO_UNITS` units other than zero to bootstrap, `MIN_NONZERO_UNITS_LOPSIDED` where one arm has more than
@@ -114,7 +114,7 @@ def _rows(
         with np.errstate(all="ignore"):
             statistic = drawn.effect / drawn.se
         interval = drawn.ci_low, drawn.ci_high
-        comparison = Comparison(drawn.effect, drawn.se, statistic, blank, drawn.p_value, *interval)
+        comparison = Comparison(drawn.effect, drawn.se, statistic, drawn.df, drawn.p_value, *interval)
         limits = drawn.lift_ci_low, drawn.lift_ci_high
         lift = Lift(drawn.lift, blank, *limits, np.where(np.isnan(limits).all(axis=0), "undefined", "bootstrap"))
     else:
@@ -137,7 +137,7 @@ def _rows(
     untested = comparison._replace(
         **{
             field: np.where(tested, getattr(comparison, field), np.nan)
-            for field in ("se", "statistic", "p_value", "ci_low", "ci_high")
+            for field in ("se", "statistic", "df", "p_value", "ci_low", "ci_high")
         }
     )
     return estimate_rows(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from python_stats.analysis.corrected_estimates import TRANSFORMED
 from python_stats.dunnett import many_to_one
 from python_stats.multiplicity import adjust
 from python_stats.storey import storey_q
@@ -15,7 +16,7 @@ IntArray = NDArray[np.intp]
 
 CORRECTIONS = {"bh": "benjamini_hochberg", "by": "benjamini_yekutieli"}
 
-# The share of true nulls, by which Storey's q-values beat Benjamini-Hochberg's, cannot be told from fewer tests.
+# In a smaller family the share of true nulls is a rough guess, and what it gains over taking all to be true is little.
 STOREY_NEEDS = 100
 
 
@@ -40,9 +41,10 @@ def correct_families(estimates: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         The same rows with ``p_value_adjusted``, ``correction`` (what was done), ``correction_family`` (in words) and
-        ``is_significant``; missing off the headline. Storey's q-values need 100 tests in the family; a smaller one
-        is Benjamini-Hochberg's, which takes all nulls to be true. Dunnett's test needs the variance that the arms share
-        and fixed-horizon p-values; elsewhere it is Bonferroni's.
+        ``is_significant``; missing off the headline. Storey's q-values take the share of true nulls from the p-values
+        above alpha, which holds for metrics that depend on each other too, and need 100 tests in the family; a smaller
+        one is Benjamini-Hochberg's, which takes all nulls to be true. Dunnett's test needs the variance that the arms
+        share and fixed-horizon p-values of t tests; elsewhere it is Bonferroni's.
     """
     # An empty column has no type to be trusted.
     table = estimates.copy() if len(estimates) else estimates.astype(object)
@@ -84,14 +86,19 @@ def _adjusted(
     method[(wanted == "storey") & (tests < STOREY_NEEDS)] = "benjamini_hochberg"
     many_arms = wanted == "dunnett"
     shared = table["control_variance"].to_numpy(dtype=np.float64)
-    unknown = np.isfinite(p) & (sequential | ~np.isfinite(shared))
+    # Dunnett's distribution is that of the arms' own t statistics, not of transformed ones.
+    transformed = table["estimator"].isin(TRANSFORMED).to_numpy()
+    unknown = np.isfinite(p) & (sequential | transformed | ~np.isfinite(shared))
     method[many_arms & (np.bincount(codes, unknown)[codes] > 0)] = "bonferroni"
 
     by_name = np.isin(method, ["storey", "dunnett"])
     adjusted = adjust(np.where(by_name, np.nan, p), codes, np.where(by_name, "none", method).astype(str))
     storey = method == "storey"
-    if storey.any():
-        adjusted = np.where(storey, storey_q(np.where(storey, p, np.nan), codes).q_value, adjusted)
+    alpha = table["alpha"].to_numpy(dtype=np.float64)
+    for level in np.unique(alpha[storey]):
+        # An experiment has one alpha, so this never splits a family.
+        rows = np.flatnonzero(storey & (alpha == level))
+        adjusted[rows] = storey_q(p[rows], codes[rows], pi0_method="cautious", lambdas=float(level)).q_value
     dunnett = np.flatnonzero((method == "dunnett") & np.isfinite(p))
     if dunnett.size:
         adjusted[dunnett] = _dunnett(table.iloc[dunnett], codes[dunnett])

@@ -15,6 +15,10 @@ from python_stats.wald import p_value
 FloatArray = NDArray[np.float64]
 
 GROUP = "Families of tests"
+SMOOTHER = "storey_q, smoother"
+EQUAL = "dunnett"
+# The marts hand `many_to_one` the degrees of freedom of each estimate.
+NORMAL = "many_to_one, standard errors as if known"
 ARMS = "Several treatments against one control"
 FAMILY_WISE = ("bonferroni", "holm", "hochberg", "hommel", "sidak", "holm_sidak")
 FALSE_DISCOVERY = ("benjamini_hochberg", "benjamini_yekutieli")
@@ -38,8 +42,13 @@ def metrics(tests: int, effects: int, *, correlation: float, shift: float) -> Si
             rejected = (adjust(p, family, method) <= ALPHA).astype(np.float64)
             result[method] = _errors(rejected, is_null, method in FALSE_DISCOVERY, with_effect)
         if tests >= 100:
-            rejected = (storey_q(p, family).q_value <= ALPHA).astype(np.float64)
-            result["storey_q"] = _errors(rejected, is_null, True, with_effect)
+            # The first is the marts'.
+            for name, q in (
+                ("storey_q, cautious", storey_q(p, family, pi0_method="cautious", lambdas=ALPHA)),
+                (SMOOTHER, storey_q(p, family)),
+            ):
+                rejected = (q.q_value <= ALPHA).astype(np.float64)
+                result[name] = _errors(rejected, is_null, True, with_effect)
         return result
 
     return simulate
@@ -76,7 +85,7 @@ def treatments(n_control: int, n_treatment: tuple[int, ...], *, sd: tuple[float,
         for name, got in (
             ("dunnett", dunnett(*control, *arms).comparison),
             ("dunnett, unequal variances", dunnett(*control, *arms, equal_variances=False).comparison),
-            ("many_to_one (normal)", known.comparison),
+            (NORMAL, known.comparison),
         ):
             rejected = got.p_value <= ALPHA
             covered = holds(got.ci_low, got.ci_high, truth).min(axis=1)
@@ -87,37 +96,27 @@ def treatments(n_control: int, n_treatment: tuple[int, ...], *, sd: tuple[float,
     return simulate
 
 
-EQUAL = "dunnett"
-NORMAL = "many_to_one (normal)"
+def _metrics(scenario: str, simulate: Simulate, replications: int = 10_000, *contrast: str) -> Study:
+    return Study(GROUP, scenario, "3 se", simulate, replications, 1_000, contrast=("none", *contrast))
 
 
-STOREY = (
-    "the share of true nulls is estimated from the family itself, which dependent tests make too low as often as too "
-    "high. Benjamini and Hochberg's method does without it"
-)
+def _arms(scenario: str, effect: str, simulate: Simulate, *contrast: str) -> Study:
+    return Study(ARMS, scenario, effect, simulate, 2_000, 500, contrast=contrast)
 
-
-def _metrics(scenario: str, simulate: Simulate, replications: int = 10_000) -> Study:
-    return Study(GROUP, scenario, "3 se", simulate, replications, 1_000, {"storey_q": STOREY}, ("none",))
-
-
-def _arms(scenario: str, effect: str, simulate: Simulate, *contrast: str, note: str = "") -> Study:
-    notes = {"*": note} if note else {}
-    return Study(ARMS, scenario, effect, simulate, 2_000, 500, notes, contrast)
-
-
-NORMAL_TAILS = "the normal reference with 20 to 40 units: it is for large arms, `dunnett` has degrees of freedom"
 
 STUDIES = [
     _metrics("10 independent metrics without effects", metrics(10, 0, correlation=0.0, shift=0.0)),
     _metrics("10 independent metrics, 3 with effects", metrics(10, 3, correlation=0.0, shift=3.0)),
     _metrics("10 metrics correlated by 0.7, 3 with effects", metrics(10, 3, correlation=0.7, shift=3.0)),
     _metrics("500 independent metrics, 100 with effects", metrics(500, 100, correlation=0.0, shift=3.0), 4_000),
-    _metrics("500 metrics correlated by 0.3, 100 with effects", metrics(500, 100, correlation=0.3, shift=3.0), 4_000),
+    _metrics("500 metrics correlated by 0.3, 100 with effects", metrics(500, 100, correlation=0.3, shift=3.0), 4_000,
+             SMOOTHER),
+    _metrics("100 metrics correlated by 0.5, 20 with effects", metrics(100, 20, correlation=0.5, shift=3.0), 4_000,
+             SMOOTHER),
     _arms("3 treatments, 100 units each", "0.45 sd", treatments(100, (100,) * 3, sd=(1.0,) * 4, shift=0.45)),
     _arms("3 treatments, 10 units each", "1.5 sd", treatments(10, (10,) * 3, sd=(1.0,) * 4, shift=1.5), NORMAL),
     _arms("5 treatments of 40 units, 400 in control", "0.5 sd",
-          treatments(400, (40,) * 5, sd=(1.0,) * 6, shift=0.5), note=NORMAL_TAILS),
+          treatments(400, (40,) * 5, sd=(1.0,) * 6, shift=0.5), NORMAL),
     _arms("3 treatments of 100, 50 and 20 units with sd 1, 1 and 3, 100 in control of sd 1", "0.45 sd",
-          treatments(100, (100, 50, 20), sd=(1.0, 1.0, 1.0, 3.0), shift=0.45), EQUAL, note=NORMAL_TAILS),
+          treatments(100, (100, 50, 20), sd=(1.0, 1.0, 1.0, 3.0), shift=0.45), EQUAL, NORMAL),
 ]  # fmt: skip

@@ -66,7 +66,7 @@ def test_the_bootstrap_row_is_the_librarys(rows):
     assert row["effect"] == pytest.approx(TREATMENT.mean() - CONTROL.mean())
     for column, value in {
         "effect_se": want.se, "effect_ci_low": want.ci_low, "p_value": want.p_value, "lift_ci_low": want.lift_ci_low,
-        "lift_ci_high": want.lift_ci_high, "statistic": want.effect / want.se,
+        "lift_ci_high": want.lift_ci_high, "statistic": want.effect / want.se, "df": want.df,
     }.items():  # fmt: skip
         assert row[column] == pytest.approx(float(value), rel=1e-12)
     assert row["status"] == "ok" and row["lift_method"] == "bootstrap" and not row["is_unadjusted"]
@@ -137,8 +137,8 @@ def test_what_cannot_be_tested_says_why(rows):
 
 def test_lopsided_arms_need_more_units_to_bootstrap(rows):
     """The skewness of the small arm is not balanced by that of the large one."""
-    small, third, large = (np.r_[np.zeros(size), units(size) + 1] for size in (400, 1000, 1800))
-    table = rows((large, small), (third, small), (np.r_[large, large], third))
+    small, double, large = (np.r_[np.zeros(size), units(size) + 1] for size in (400, 800, 1000))
+    table = rows((large, small), (double, small), (np.r_[large, large, large], large))
     assert list(table["status"]) == ["too_few_units", "ok", "ok"]
     assert list(rows((large, small), estimator="permutation")["status"]) == ["ok"]
 

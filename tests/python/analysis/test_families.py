@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from scipy.stats import dunnett
 
-from python_stats.analysis.effects import Evidence, Settings, effects
+from python_stats.analysis.effects import Evidence, effects
 from python_stats.analysis.families import correct_families
+from python_stats.analysis.settings import Settings
 from python_stats.multiplicity import adjust
 
 
@@ -54,9 +55,15 @@ def test_storey_needs_a_hundred_tests():
     p = np.r_[rng.uniform(0, 0.01, 60), rng.uniform(0, 1, 90)]
     many = correct_families(headlines(p, correction="storey"))
     assert set(many["correction"]) == {"storey"}
-    ratio = many["p_value_adjusted"] / adjust(p, 0, "benjamini_hochberg")
-    # One estimated share of true nulls, near the true 0.6, times Benjamini-Hochberg.
-    assert np.ptp(ratio) < 1e-12 and 0.4 < ratio[0] < 0.8
+    share = (np.sum(p > 0.05) + 1) / (150 * 0.95)
+    # One estimated share of true nulls, from the p-values above alpha and near the true 0.6, times Benjamini-Hochberg.
+    assert 0.5 < share < 0.7
+    want = np.maximum(p, share * adjust(p, 0, "benjamini_hochberg"))
+    np.testing.assert_allclose(many["p_value_adjusted"], want, rtol=1e-12)
+    strict = correct_families(headlines(p, correction="storey", alpha=0.01))
+    share = (np.sum(p > 0.01) + 1) / (150 * 0.99)
+    want = np.maximum(p, share * adjust(p, 0, "benjamini_hochberg"))
+    np.testing.assert_allclose(strict["p_value_adjusted"], want, rtol=1e-12)
     few = correct_families(headlines(p[:20], correction="storey"))
     assert set(few["correction"]) == {"benjamini_hochberg"}
     assert few["p_value_adjusted"].to_numpy() == pytest.approx(adjust(p[:20], 0, "benjamini_hochberg"))

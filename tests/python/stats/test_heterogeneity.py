@@ -140,6 +140,115 @@ def test_statsmodels_agrees_where_nothing_is_truncated():
     assert float(cochran_q(effect, se).q[0]) == pytest.approx(want.q, rel=1e-9)
 
 
+# ---- standard errors that are estimated
+
+
+def test_trap_known_standard_errors_are_infinite_degrees_of_freedom():
+    rng = np.random.default_rng(3)
+    effect, se, group = rng.normal(size=30), rng.uniform(0.3, 2.0, 30), np.repeat(np.arange(5), 6)
+    for function in (cochran_q, fixed_effect):
+        plain, many = function(effect, se, group), function(effect, se, group, se_df=np.full(30, 1e12))
+        exact = function(effect, se, group, se_df=np.inf)
+        for field in set(plain._fields) - {"df"}:
+            np.testing.assert_array_equal(getattr(exact, field), getattr(plain, field))
+            np.testing.assert_allclose(getattr(many, field), getattr(plain, field), rtol=1e-9)
+
+
+@pytest.mark.parametrize("units", [25, 100, 400])
+def test_q_agrees_with_welchs_anova(units):
+    """Welch's F has terms of the first order in 1 / df only: the difference falls with its square."""
+    from statsmodels.stats.oneway import anova_oneway
+
+    rng = np.random.default_rng(4)
+    samples = [
+        rng.normal(mean, sd, units) * np.sqrt(units / 25) for mean, sd in ((0, 1), (0.3, 2), (0.2, 1), (0.4, 0.5))
+    ]
+    want = anova_oneway(samples, use_var="unequal")
+    got = cochran_q([x.mean() for x in samples], [x.std(ddof=1) / np.sqrt(units) for x in samples], se_df=units - 1.0)
+    assert float(got.p_value[0]) == pytest.approx(want.pvalue, rel=20 / units**2 + 0.002)
+
+
+def test_two_segments_critical_value_is_welchs_series():
+    """Welch (1947), equation of the 5 % point of the difference of two means, to the order of 1 / df^2."""
+    from scipy.optimize import brentq
+
+    se = np.array([0.4, 0.7])
+    z = 1.959963984540054
+    for df in (np.array([12.0, 30.0]), np.array([40.0, 25.0]), np.array([300.0, 200.0])):
+        share = se**2 / (se**2).sum()
+        a, b, c = (share**2 / df).sum(), (share**2 / df**2).sum(), (share**3 / df**2).sum()
+        series = 1 + (1 + z**2) / 4 * a - (1 + z**2) / 2 * b + (3 + 5 * z**2 + z**4) / 3 * c
+        series -= (15 + 32 * z**2 + 9 * z**4) / 32 * a**2
+        distance = brentq(
+            lambda x, df=df: float(cochran_q([0.0, x], se, se_df=df).p_value[0]) - 0.05, 1.0, 4.0, xtol=1e-12
+        )
+        assert distance / np.hypot(*se) == pytest.approx(z * series, rel=3 * float((1 / df).max()) ** 3)
+
+
+def test_one_uncertain_standard_error_is_a_t_test():
+    from scipy.stats import t
+
+    for df in (15.0, 30.0, 60.0):
+        # What the expansion leaves out falls with the third power.
+        q = cochran_q([0.0, 2.4], [1e-6, 1.0], se_df=[np.inf, df])
+        assert float(q.p_value[0]) == pytest.approx(2 * t.sf(2.4, df), rel=60 / df**3)
+    pooled = fixed_effect([2.4], [1.0], se_df=15.0)
+    assert float(pooled.p_value[0]) == pytest.approx(2 * t.sf(2.4, 15), rel=1e-12)
+
+
+def test_uncertain_standard_errors_make_it_harder_to_reject():
+    rng = np.random.default_rng(5)
+    effect, se = rng.normal(size=8), rng.uniform(0.3, 1.0, 8)
+    p, spread, width = [], [], []
+    for df in (np.inf, 100.0, 30.0, 10.0, 5.0):
+        test, pooled = cochran_q(effect, se, se_df=df), fixed_effect(effect, se, se_df=df)
+        assert (float(test.q[0]), float(test.df[0])) == pytest.approx((float(cochran_q(effect, se).q[0]), 7.0))
+        p.append(float(test.p_value[0]))
+        spread.append(float(test.i2[0]))
+        width.append(float(pooled.ci_high[0] - pooled.ci_low[0]))
+        assert float(pooled.effect[0]) == pytest.approx(float(fixed_effect(effect, se).effect[0]))
+    assert np.all(np.diff(p) > 0) and np.all(np.diff(spread) < 0) and np.all(np.diff(width) > 0)
+
+
+def test_variance_of_the_pooled_effect_is_meiers_with_cochran_and_carrolls_degrees_of_freedom():
+    se, df = np.array([0.5, 1.0, 0.8]), np.array([12.0, 20.0, 9.0])
+    weight = 1 / se**2
+    share = weight / weight.sum()
+    inflation = sum(s * (1 - s) / (d - 4 * (3 - 2) / (3 - 1)) for s, d in zip(share, df, strict=True))
+    want = (1 + 4 * inflation) / weight.sum()
+    got = fixed_effect([1.0, 1.5, 0.3], se, se_df=df)
+    assert float(got.se[0]) == pytest.approx(np.sqrt(want))
+    assert float(got.df[0]) == pytest.approx(1 / (share**2 / df).sum())
+
+
+def test_trap_twenty_small_segments_keep_the_level():
+    rng = np.random.default_rng(6)
+    arms = rng.normal(size=(2, 4000, 20, 10))
+    parts = arms.var(axis=-1, ddof=1) / 10
+    variance = parts.sum(axis=0)
+    df = variance**2 / ((parts**2).sum(axis=0) / 9)
+    effect, group = arms[1].mean(axis=-1) - arms[0].mean(axis=-1), np.repeat(np.arange(4000), 20)
+    columns = effect.ravel(), np.sqrt(variance).ravel(), group
+    assert (cochran_q(*columns).p_value <= 0.05).mean() > 0.1
+    assert 0.035 < (cochran_q(*columns, se_df=df.ravel()).p_value <= 0.05).mean() < 0.06
+    assert (fixed_effect(*columns).p_value <= 0.05).mean() > 0.07
+    assert 0.035 < (fixed_effect(*columns, se_df=df.ravel()).p_value <= 0.05).mean() < 0.06
+
+
+def test_degrees_of_freedom_that_say_nothing():
+    effect, se = [1.0, 2.0, 4.0], [0.5, 0.5, 0.5]
+    left_out = cochran_q(effect, se, se_df=[10.0, 10.0, np.nan])
+    assert float(left_out.p_value[0]) == float(cochran_q(effect[:2], se[:2], se_df=10.0).p_value[0])
+    assert np.isnan(cochran_q(effect, se, se_df=[0.0, 10.0, -1.0]).p_value[0])
+    # 4 * (3 - 2) / (3 - 1) = 2.
+    refused = fixed_effect(effect, se, se_df=[10.0, 10.0, 2.0])
+    assert float(refused.effect[0]) == pytest.approx(7 / 3)
+    assert np.isnan([refused.se, refused.p_value, refused.ci_low, refused.ci_high]).all()
+    assert np.isfinite(fixed_effect(effect, se, se_df=[10.0, 10.0, 2.1]).p_value[0])
+    with pytest.raises(ValueError, match="se_df"):
+        cochran_q(effect, se, se_df=[1.0, 2.0])
+
+
 GROUPS = st.lists(st.tuples(st.floats(-100, 100), st.floats(0.1, 10), st.integers(0, 4)), min_size=2, max_size=40)
 
 
@@ -154,6 +263,18 @@ def test_shift_scale_order_and_bounds(rows, shift, scale):
     np.testing.assert_allclose(moved.weight, plain.weight, rtol=1e-6, atol=1e-9)
     test, again = cochran_q(effect, se, group, 5), cochran_q(effect[::-1], se[::-1], group[::-1], 5)
     np.testing.assert_allclose(again.q, test.q, rtol=1e-6, atol=1e-9)
+    df = 3.0 + 20.0 * se
+    uncertain = cochran_q(effect, se, group, 5, se_df=df)
+    for other in (
+        cochran_q(effect[::-1], se[::-1], group[::-1], 5, se_df=df[::-1]),
+        cochran_q(shift + scale * effect, scale * se, group, 5, se_df=df),
+    ):
+        np.testing.assert_allclose(other.p_value, uncertain.p_value, rtol=1e-5, atol=1e-9)
+    assert (uncertain.p_value >= test.p_value)[~np.isnan(test.p_value)].all()
+    pooled, carried = (
+        fixed_effect(x, s, group, 5, se_df=df) for x, s in ((effect, se), (shift + scale * effect, scale * se))
+    )
+    np.testing.assert_allclose(carried.se, scale * pooled.se, rtol=1e-9)
     known = ~np.isnan(plain.effect)
     assert (plain.weight[known] >= 0).all()
     assert (plain.weight[known] < 1).all()

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import ndtr
 
 from python_stats.resampling import METHODS, WEIGHTS, bootstrap_difference, permutation_test
@@ -60,7 +61,8 @@ def test_percentile_limits_agree_with_scipy_on_equal_buckets():
 
     rng = np.random.default_rng(4)
     samples = rng.exponential(size=60), rng.exponential(size=80) + 0.3
-    got = bootstrap_difference(*(np.stack([x, np.ones(x.size)], axis=-1) for x in samples), draws=9999)
+    totals = (np.stack([x, np.ones(x.size)], axis=-1) for x in samples)
+    got = bootstrap_difference(*totals, method="percentile", draws=9999)
     want = bootstrap(
         samples, lambda c, t, axis: t.mean(axis=axis) - c.mean(axis=axis), n_resamples=9999, method="percentile", rng=5
     )
@@ -94,6 +96,73 @@ def test_studentized_limits_follow_the_definition():
     assert float(got.p_value) == pytest.approx(2 * share, rel=1e-9)
 
 
+def by_hand(control, treatment, seed, draws=999):
+    """Deviations of both arms' widened draws, their ratios, and the degrees of freedom between buckets."""
+    rng = np.random.default_rng(seed)
+    ratios, moved, parts = [], [], []
+    for totals in (control, treatment):
+        count = len(totals)
+        drawn = rng.multinomial(count, np.full(count, 1 / count), size=draws)
+        ratio = totals[:, 0].sum() / totals[:, 1].sum()
+        moved.append(math.sqrt(count / (count - 1)) * ((drawn @ totals[:, 0]) / (drawn @ totals[:, 1]) - ratio))
+        ratios.append(ratio)
+        residual = totals[:, 0] - ratio * totals[:, 1]
+        parts.append((count / (count - 1) * (residual**2).sum() / totals[:, 1].sum() ** 2, count - 1))
+    df = sum(part for part, _ in parts) ** 2 / sum(part**2 / own for part, own in parts)
+    return ratios, moved, df
+
+
+def test_symmetric_limits_follow_the_definition():
+    control, treatment = arms(6, n=(300, 200), effect=1.0, count=30)
+    ratios, moved, df = by_hand(control, treatment, 11)
+    effect, distances = ratios[1] - ratios[0], np.sort(np.abs(moved[1] - moved[0]))
+    got = bootstrap_difference(control, treatment, draws=999, seed=11)
+    assert float(got.df) == pytest.approx(df)
+    tail = ndtr(-stats.t.isf(0.025, df))
+    half = distances[-math.floor(1000 * 2 * tail)]
+    assert (float(got.ci_low), float(got.ci_high)) == pytest.approx((effect - half, effect + half), rel=1e-9)
+    share = (1 + (distances >= abs(effect)).sum()) / 1000
+    assert float(got.p_value) == pytest.approx(2 * stats.t.sf(stats.norm.isf(share / 2), df), rel=1e-9)
+    assert float(got.se) == pytest.approx((moved[1] - moved[0]).std(), rel=1e-9)
+
+
+def test_symmetric_limits_of_the_lift_are_the_lifts_that_the_test_does_not_reject():
+    control, treatment = arms(6, n=(300, 200), effect=1.0, count=30)
+    ratios, moved, df = by_hand(control, treatment, 11)
+    got = bootstrap_difference(control, treatment, draws=999, seed=11)
+    allowed = math.floor(1000 * 2 * ndtr(-stats.t.isf(0.025, df)))
+
+    def is_rejected(lift):
+        distance = np.abs(moved[1] - (1 + lift) * moved[0])
+        return 1 + (distance >= abs(ratios[1] - (1 + lift) * ratios[0])).sum() <= allowed
+
+    width = float(got.lift_ci_high - got.lift_ci_low)
+    for limit, outwards in ((float(got.lift_ci_low), -1), (float(got.lift_ci_high), 1)):
+        assert is_rejected(limit + 1e-6 * outwards * width)
+        assert not is_rejected(limit - 1e-6 * outwards * width)
+
+
+def test_symmetric_interval_follows_few_buckets_and_the_swap_of_the_arms():
+    control, treatment = arms(6, effect=0.3, count=400)
+    many, back = bootstrap_difference(control, treatment), bootstrap_difference(treatment, control)
+    assert float(back.effect) == -float(many.effect)
+    assert float(back.se) == pytest.approx(float(many.se), rel=0.05)
+    few = bootstrap_difference(*(totals.reshape(5, 80, 2).sum(axis=1) for totals in (control, treatment)))
+    assert float(few.df) < 9 < 600 < float(many.df)
+    # Five buckets an arm: t(8) has limits 18 % wider than the normal.
+    assert float(few.ci_high - few.ci_low) / float(few.se) > 1.1 * float(many.ci_high - many.ci_low) / float(many.se)
+
+
+def test_trap_equal_tails_follow_the_largest_value_and_reject_too_often():
+    """The sample with the largest value has an effect away from zero and short tails towards it."""
+    rng = np.random.default_rng(25)
+    rejected = dict.fromkeys(METHODS, 0)
+    totals = np.stack([rng.lognormal(0.0, 2.0, (2, 2000, 50, 10)).sum(axis=-1), np.full((2, 2000, 50), 10.0)], axis=-1)
+    for method in METHODS:
+        rejected[method] = (bootstrap_difference(*totals, method=method, draws=399).p_value <= 0.05).mean()
+    assert rejected["symmetric"] < 0.05 < 0.06 < rejected["percentile"] < rejected["studentized"]
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("alternative", ["two_sided", "greater", "less"])
 def test_interval_excludes_zero_exactly_when_p_is_at_most_alpha(method, alternative):
@@ -104,8 +173,8 @@ def test_interval_excludes_zero_exactly_when_p_is_at_most_alpha(method, alternat
     excluded = (got.ci_low > 0) | (got.ci_high < 0)
     assert 0 < excluded.sum() < 120 or alternative == "less"
     np.testing.assert_array_equal(excluded, got.p_value <= 0.05)
-    # One pre-specified hypothesis decides: the percentile interval of the lift agrees with that of the effect.
-    if method == "percentile":
+    # One pre-specified hypothesis decides: the interval of the lift agrees with that of the effect.
+    if method != "studentized":
         np.testing.assert_array_equal((got.lift_ci_low > 0) | (got.lift_ci_high < 0), excluded)
 
 
@@ -144,7 +213,7 @@ def test_draws_in_which_the_control_changes_sign_count_on_both_sides_of_the_lift
     control = np.stack([rng.normal(size=50), np.ones(50)], axis=-1)
     control[:, 0] += 2.4 * control[:, 0].std() / math.sqrt(50) - control[:, 0].mean()
     treatment = np.stack([rng.normal(0.5, 1.0, 50), np.ones(50)], axis=-1)
-    got = bootstrap_difference(control, treatment, draws=999, seed=5)
+    got = bootstrap_difference(control, treatment, method="percentile", draws=999, seed=5)
     rng = np.random.default_rng(5)
     drawn = [rng.multinomial(50, np.full(50, 0.02), size=999) @ totals[:, 0] / 50 for totals in (control, treatment)]
     lift = drawn[1] / drawn[0] - 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from python_stats.multiplicity import adjust
 from python_stats.storey import LAMBDAS, storey_q
@@ -13,6 +14,7 @@ FLAVOURS = {
     "bootstrap": {"pi0_method": "bootstrap"},
     "lambda05": {"pi0_method": "fixed", "lambdas": 0.5},
 }
+CAUTIOUS = {"pi0_method": "cautious", "lambdas": 0.05}
 
 
 def mixture(seed: int, nulls: int = 1500, others: int = 500) -> np.ndarray:
@@ -51,18 +53,44 @@ def test_pi0_is_near_the_planted_share_of_nulls():
         assert abs(np.mean(pi0) - 0.75) < 0.04
 
 
-@pytest.mark.parametrize("name", FLAVOURS)
-def test_families_at_once_are_one_family_at_a_time(name):
+@pytest.mark.parametrize("options", [*FLAVOURS.values(), CAUTIOUS], ids=[*FLAVOURS, "cautious"])
+def test_families_at_once_are_one_family_at_a_time(options):
     families = [mixture(seed, 300 + 40 * seed, 100) for seed in range(5)]
     p = np.concatenate(families)
     family = np.repeat([7, -2, 100, 3, 0], [len(f) for f in families])
     shuffled = np.random.default_rng(6).permutation(len(p))
-    got = storey_q(p[shuffled], family[shuffled], **FLAVOURS[name])
+    got = storey_q(p[shuffled], family[shuffled], **options)
     for f, values in zip([7, -2, 100, 3, 0], families, strict=True):
-        alone = storey_q(values, **FLAVOURS[name])
+        alone = storey_q(values, **options)
         own = family[shuffled] == f
         np.testing.assert_allclose(got.pi0[own], alone.pi0[0])
         np.testing.assert_allclose(np.sort(got.q_value[own]), np.sort(alone.q_value))
+
+
+def test_cautious_counts_one_more_and_rejects_nothing_above_lambda():
+    p = mixture(7, 300, 900)
+    got = storey_q(p, **CAUTIOUS)
+    assert got.pi0[0] == pytest.approx(((p >= 0.05).sum() + 1) / (p.size * 0.95))
+    plain = got.pi0[0] * adjust(p, 0, "benjamini_hochberg")
+    # Most are not null: the plain product alone would reject p-values above alpha.
+    assert ((plain <= 0.05) & (p > 0.05)).any()
+    np.testing.assert_array_equal(got.q_value, np.maximum(plain, p))
+    assert storey_q(np.full(50, 0.9), **CAUTIOUS).pi0[0] == 1
+
+
+def test_trap_dependent_tests_are_too_many_for_the_smoother_and_not_for_a_cautious_pi0():
+    rng = np.random.default_rng(11)
+    z = np.sqrt(0.5) * rng.normal(size=(3000, 1)) + np.sqrt(0.5) * rng.normal(size=(3000, 100))
+    null = np.arange(100) >= 20
+    p, family = 2 * ndtr(-np.abs(z + 3 * ~null)), np.arange(3000)[:, None]
+
+    def false_share(**options):
+        rejected = storey_q(p, family, **options).q_value <= 0.05
+        return np.mean((rejected & null).sum(axis=1) / np.maximum(rejected.sum(axis=1), 1))
+
+    assert false_share() > 0.07
+    # Three standard errors of Monte Carlo above.
+    assert 0.03 < false_share(**CAUTIOUS) < 0.05 + 3 * 0.0025
 
 
 def test_with_pi0_of_one_it_is_benjamini_hochberg():
@@ -100,6 +128,7 @@ def test_a_family_without_null_looking_p_values_is_nan_not_zero():
 def test_no_p_values():
     assert storey_q([]).q_value.shape == (0,)
     assert np.isnan(storey_q([np.nan]).q_value[0])
+    assert np.isnan(storey_q([np.nan, 2.0], **CAUTIOUS).q_value).all()
 
 
 @pytest.mark.parametrize(
@@ -107,6 +136,7 @@ def test_no_p_values():
     [
         ({"pi0_method": "mean"}, "pi0_method"),
         ({"pi0_method": "fixed"}, "single lambda"),
+        ({"pi0_method": "cautious"}, "single lambda"),
         ({"lambdas": (0.1, 0.2, 0.3)}, "four"),
         ({"lambdas": (0.2, 0.1, 0.3, 0.4)}, "increase"),
         ({"pi0_method": "fixed", "lambdas": 1.0}, "lie in"),
