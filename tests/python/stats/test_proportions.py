@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from python_stats.proportions import agresti_caffo_interval, newcombe_interval, two_proportion_z
 from python_stats.wald import ALTERNATIVES
@@ -159,3 +160,28 @@ def test_wrong_arguments_are_refused():
         two_proportion_z(1, 2, 1, 2, alternative="two-sided")
     with pytest.raises(ValueError, match="alpha"):
         newcombe_interval(1, 2, 1, 2, alpha=0)
+
+
+def exactly(n_control: int, n_treatment: int, rate: float):
+    """All counts of two binomial arms that can be seen, with their probabilities."""
+    arms = [np.arange(stats.binom.ppf(1e-10, n, rate), stats.binom.ppf(1 - 1e-10, n, rate) + 1)
+            for n in (n_control, n_treatment)]  # fmt: skip
+    weight = stats.binom.pmf(arms[0], n_control, rate)[:, None] * stats.binom.pmf(arms[1], n_treatment, rate)
+    return *np.broadcast_arrays(arms[0][:, None], arms[1][None, :]), weight
+
+
+@pytest.mark.parametrize(("expected", "coverage"), [(10, 0.927), (20, 0.940), (50, 0.946)])
+def test_trap_the_unpooled_interval_of_a_lopsided_split_covers_too_little(expected: int, coverage: float):
+    """The exact coverage without an effect, as docs/statistics/rates_and_means.md states it."""
+    x_c, x_t, weight = exactly(99_000, 1_000, expected / 1_000)
+    found = two_proportion_z(x_c, 99_000, x_t, 1_000)
+    held = (found.ci_low <= 0) & (found.ci_high >= 0)
+    assert (weight * held).sum() == pytest.approx(coverage, abs=0.001)
+
+
+def test_trap_equal_arms_of_a_hundred_units_have_few_p_values():
+    for n_treatment, size in ((100, 0.056), (104, 0.050)):
+        n_control = 201 - n_treatment if n_treatment == 104 else 100
+        x_c, x_t, weight = exactly(n_control, n_treatment, 0.5)
+        p = two_proportion_z(x_c, n_control, x_t, n_treatment).p_value
+        assert (weight * (p <= 0.05)).sum() == pytest.approx(size, abs=0.0005)
