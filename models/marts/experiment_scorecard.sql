@@ -318,7 +318,7 @@ decided as (
                         {%- endfor %}
                 end
                 || ', ' || {{ dbt_experiments.p_text('p_value_adjusted') }}
-                || case when primary_estimator like '%cuped' then ', adjusted for the pre-period' else '' end || ')'
+                || case when primary_estimator like '%cuped%' then ', adjusted for the pre-period' else '' end || ')'
             when primary_metric is null then 'no primary metric is planned'
             else primary_metric || ' has no result: ' || replace(primary_status, '_', ' ')
         end as finding

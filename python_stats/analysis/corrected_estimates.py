@@ -23,6 +23,8 @@ from python_stats.wald import Comparison, wald
 # Where the degrees of freedom for clusters that vary as wholes are below this share of Bell and McCaffrey's, the sizes
 # are too unequal for the latter: in the calibration they reject 5.3 to 5.9 % at a share of 0.75, up to 8 % at a third.
 UNEQUAL_DF_SHARE = 0.8
+# With so many, t is normal to a percent of its quantile, and thousands of households keep the usual row as the headline.
+ENOUGH_DF = 200.0
 
 # A ratio's standard error is corrected where the leverage of its units widens it by more: fewer than some 100 units.
 LEAST_WIDENING = 1.01
@@ -92,7 +94,7 @@ def corrected(table: pd.DataFrame, estimate: Estimate, widening: NDArray[np.floa
     by_skewness = hall_wald(comparison.effect, comparison.se * widening, comparison.df, skewness, **plan)
 
     df = cluster_level_df(table)
-    is_unequal = clustered & (df < UNEQUAL_DF_SHARE * cluster_df(table))
+    is_unequal = clustered & (df < ENOUGH_DF) & (df < UNEQUAL_DF_SHARE * cluster_df(table))
     by_level = wald(comparison.effect, comparison.se, df, **plan)
 
     needed = (is_skewed & ~is_refused) | (widening > LEAST_WIDENING) & ~clustered | is_unequal

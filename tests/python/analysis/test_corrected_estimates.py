@@ -208,6 +208,12 @@ def test_clusters_of_unequal_size_have_fewer_degrees_of_freedom(comparison, fram
     assert pair["is_unadjusted"].to_dict() == {"cluster": False, "cluster_corrected": True}
 
 
+def test_many_clusters_of_unequal_size_have_enough_degrees_of_freedom_by_either_model(comparison, frame):
+    many = {"clusters": 5_000, "cluster_var_numerator": 2.0, "satterthwaite_trace": 1 / 4_000, "cluster_level": 4e-4,
+            "cluster_level_trace": 8e-11}  # fmt: skip
+    assert rows_of(frame(clustered(comparison, many))).index.tolist() == ["cluster"]
+
+
 def test_rates_of_clusters_with_a_handful_of_events_have_a_status(comparison, frame):
     level = {"clusters": 5, "cluster_var_numerator": 2.0, "satterthwaite_trace": 0.25, "cluster_level": 0.2,
              "cluster_level_trace": 0.01}  # fmt: skip

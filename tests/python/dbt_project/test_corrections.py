@@ -70,7 +70,7 @@ def programme(write_experiment, stack):
         [("order_rate", "ratio", "orders", "visits"), ("spend_plain", "mean", "spend", None)],
         columns=["metric_id", "metric_type", "numerator_kpi", "denominator_kpi"],
     ).assign(window_start_day=0, window_end_day=14, aggregation="sum", covariate_days=0)
-    plan["role"] = "secondary"
+    plan["role"] = np.where(plan["metric_id"] == "trips", "primary", "secondary")
     return stack(*tables, {"experiment_metric": plan, "metric": metric}), designs
 
 
@@ -198,6 +198,7 @@ def test_unequal_markets_have_the_degrees_of_freedom_of_their_quadratic_form(bui
     assert rows.loc["cluster", "df"] > 1.3 * df
     assert rows.loc["cluster_cuped", "effect_se"] == pytest.approx(row["effect_se"], rel=1e-12)
     assert rows.loc["cluster_corrected", "p_value"] == pytest.approx(row["p_value_unadjusted"], rel=1e-12)
+    assert "adjusted for the pre-period" in built.decision("markets")["reason"]
 
 
 def test_rates_of_clusters_with_a_handful_of_events_are_left_to_randomization(built):
