@@ -21,9 +21,9 @@ from python_stats.lift import Lift, lift_interval
 from python_stats.wald import Comparison, wald
 
 # Where the degrees of freedom for clusters that vary as wholes are below this share of Bell and McCaffrey's, the sizes
-# are too unequal for the latter: in the calibration they reject 5.3 to 5.9 % at a share of 0.75, up to 8 % at a third.
+# are too unequal for the latter: with clusters that are alike they reject up to 6 % at three quarters, 8 % at a third.
 UNEQUAL_DF_SHARE = 0.8
-# With so many, t is normal to a percent of its quantile, and thousands of households keep the usual row as the headline.
+# With so many, t is normal to a percent of its quantile: thousands of households keep the usual row as the headline.
 ENOUGH_DF = 200.0
 
 # A ratio's standard error is corrected where the leverage of its units widens it by more: fewer than some 100 units.
