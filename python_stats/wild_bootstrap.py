@@ -23,6 +23,8 @@ WEIGHTS = {
     "webb": np.array([-np.sqrt(1.5), -1.0, -np.sqrt(0.5), np.sqrt(0.5), 1.0, np.sqrt(1.5)]),
 }
 
+SCORES = ("residuals", "jackknifed")
+
 # Draws equal to the observed statistic in exact arithmetic differ by rounding; they count as ties.
 _TIE = 1e-9
 # Elements of one block of cells by draws, to bound memory.
@@ -66,11 +68,12 @@ class WildBootstrap(NamedTuple):
 class _Residuals(NamedTuple):
     """Per comparison and (padded) cluster position: residual totals and leverages of each arm, arms on axis 0.
 
-    Testing another effect than zero takes ``slope * share`` from the residuals per unit of the effect.
+    Testing another effect than zero takes ``slope * pull`` from the residuals per unit of the effect.
     """
 
     residual: NDArray[np.float64]
     share: NDArray[np.float64]
+    pull: NDArray[np.float64]
     slope: NDArray[np.float64]
 
 
@@ -96,14 +99,14 @@ class _Observed(NamedTuple):
 
 def _drawn(given: _Residuals, draws: NDArray[np.float64]) -> _Drawn:
     """Reduce draws (rows of weights) to the effect and the variance that each would show."""
-    residual, share, slope = given
+    residual, share, pull, slope = given
     twice = draws**2
-    mean = residual @ draws.T, slope * (share @ draws.T)
-    cross = (residual * share) @ draws.T, slope * (share**2 @ draws.T)
+    mean = residual @ draws.T, slope * (pull @ draws.T)
+    cross = (residual * share) @ draws.T, slope * ((pull * share) @ draws.T)
     square = (
         residual**2 @ twice.T,
-        -2.0 * slope * ((residual * share) @ twice.T),
-        slope**2 * (share**2 @ twice.T),
+        -2.0 * slope * ((residual * pull) @ twice.T),
+        slope**2 * (pull**2 @ twice.T),
     )
     spread = np.sum(share**2, axis=-1, keepdims=True)
     variance = (
@@ -175,6 +178,7 @@ def wild_cluster_bootstrap(
     *,
     weights: str = "rademacher",
     impose_null: bool = True,
+    scores: str = "residuals",
     draws: int = 9999,
     seed: npt.ArrayLike = 0,
     alpha: npt.ArrayLike | None = 0.05,
@@ -210,6 +214,10 @@ def wild_cluster_bootstrap(
         Signs, or Webb's six points, which have more distinct draws below ten clusters.
     impose_null : bool, default True
         WCR (True) keeps its level with fewer clusters than WCU.
+    scores : {"residuals", "jackknifed"}, default "residuals"
+        What the weights multiply: a cluster's residuals, or those around a mean that the cluster had no part in, which
+        are larger by ``1 / (1 - share)``. The former is the classic bootstrap (WCR-C), which with ten clusters of very
+        unequal size rejects 6 to 7 % at a nominal 5; the latter (WCR-S) holds there. With equal sizes they agree.
     draws : int, default 9999
         Monte Carlo draws. As in boottest, Rademacher signs are enumerated instead when there are no more than ``draws``
         sign vectors, ``2**G <= draws``.
@@ -234,13 +242,15 @@ def wild_cluster_bootstrap(
     Raises
     ------
     ValueError
-        For unknown weights or alternative, alpha outside (0, 1), draws below 1, or columns that do not describe the
-        same rows.
+        For unknown weights, scores or alternative, alpha outside (0, 1), draws below 1, or columns that do not describe
+        the same rows.
 
     References
     ----------
     Cameron, A. C., Gelbach, J. B. and Miller, D. L. (2008). Bootstrap-based improvements for inference with clustered
-    errors. Review of Economics and Statistics 90, 414-427. Webb, M. D. (2023). Reworking wild bootstrap-based inference
+    errors. Review of Economics and Statistics 90, 414-427. MacKinnon, J. G., Nielsen, M. Ø. and Webb, M. D. (2023).
+    Fast and reliable jackknife and bootstrap methods for cluster-robust inference. Journal of Applied Econometrics 38,
+    671-694: the transformed scores. Webb, M. D. (2023). Reworking wild bootstrap-based inference
     for clustered errors. Canadian Journal of Economics 56, 839-858.
 
     Examples
@@ -251,6 +261,8 @@ def wild_cluster_bootstrap(
     """
     if weights not in WEIGHTS:
         raise ValueError(f"weights must be one of {', '.join(WEIGHTS)}; found {weights!r}")
+    if scores not in SCORES:
+        raise ValueError(f"scores must be one of {', '.join(SCORES)}; found {scores!r}")
     if draws < 1:
         raise ValueError(f"draws must be at least 1; found {draws}")
     side, level = check_alternative(alternative), check_alpha(0.5 if alpha is None else alpha)
@@ -284,7 +296,10 @@ def wild_cluster_bootstrap(
         valid &= np.isfinite(variance) & ~constant
         effect = value[1::2] - value[0::2]
         se = np.where(valid, np.sqrt(variance), np.nan)
-        treated_share = base_sum[1::2] / (base_sum[0::2] + base_sum[1::2])
+        both = base_sum[0::2] + base_sum[1::2]
+        treated_share = base_sum[1::2] / both
+        own_part = base / both[index] if impose_null else share
+        inflation = 1.0 / (1.0 - own_part) if scores == "jackknifed" else np.ones_like(base)
 
     observed = _Observed(effect, se, side)
     clusters = np.bincount(index, minlength=count)
@@ -306,12 +321,13 @@ def wild_cluster_bootstrap(
             local[:] = -1
             local[members] = np.arange(members.size)
             rows = np.flatnonzero(local[index] >= 0)
-            residual, leverage = np.zeros((2, 2, members.size, width))
+            residual, leverage, pull = np.zeros((3, 2, members.size, width))
             slot = (arm[rows], local[index[rows]], position[rows])
-            residual[slot] = (restricted if impose_null else unrestricted)[rows]
+            residual[slot] = ((restricted if impose_null else unrestricted) * inflation)[rows]
             leverage[slot] = share[rows]
+            pull[slot] = (share * inflation)[rows]
             slope = np.stack([-treated_share[members], 1.0 - treated_share[members]])[:, :, np.newaxis]
-            given = _Residuals(residual, leverage, slope if impose_null else np.zeros_like(slope))
+            given = _Residuals(residual, leverage, pull, slope if impose_null else np.zeros_like(slope))
             step = max(1, _BLOCK // max(members.size, width))
             generator = np.random.default_rng(0)
             blocks = []

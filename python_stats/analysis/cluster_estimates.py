@@ -66,9 +66,9 @@ def cluster_estimates(
     * ``cr3``: CR3 with the Satterthwaite degrees of freedom of its own weights.
     * ``randomization``: the share of re-assignments of the clusters with at least as large an effect, exact up to
       `MAX_EXACT` assignments, else drawn; its interval inverts the test.
-    * ``wild_bootstrap``: wild cluster bootstrap-t with the null imposed and random signs, all of them up to 13
-      clusters with the default draws; its interval inverts the test. (Webb's weights, which have more distinct draws,
-      rejected 9 % instead of 5 with six clusters in a simulation; signs held.)
+    * ``wild_bootstrap``: wild cluster bootstrap-t with the null imposed, jackknifed scores and random signs, all of
+      them up to 13 clusters with the default draws; its interval inverts the test. (Webb's weights, which have more
+      distinct draws, rejected 9 % instead of 5 with six clusters in a simulation; signs held.)
 
     The draws are seeded by the comparison's names, so that a rebuild gives the same numbers.
 
@@ -271,7 +271,14 @@ def _bootstrap_rows(
     plan: dict[str, NDArray[np.generic]],
 ) -> pd.DataFrame:
     test = wild_cluster_bootstrap(
-        clusters.comparison, clusters.arm, clusters.n, adjusted, base, comparisons=len(table), **plan
+        clusters.comparison,
+        clusters.arm,
+        clusters.n,
+        adjusted,
+        base,
+        scores="jackknifed",
+        comparisons=len(table),
+        **plan,
     )
     missing = np.full(len(table), np.nan)
     comparison = Comparison(effect, test.se, test.statistic, missing, test.p_value, test.ci_low, test.ci_high)

@@ -26,8 +26,8 @@ UNEQUAL_DF_SHARE = 0.8
 # With so many, t is normal to a percent of its quantile: thousands of households keep the usual row as the headline.
 ENOUGH_DF = 200.0
 
-# A ratio's standard error is corrected where the leverage of its units widens it by more: fewer than some 100 units.
-LEAST_WIDENING = 1.01
+# A ratio's standard error is corrected where the leverage of its units widens it by more: fewer than some 80 units.
+LEAST_WIDENING = 1.015
 
 # Estimates that are compared by Hall's transformation.
 TRANSFORMED = ("difference_corrected", "cuped_corrected", "ratio_corrected")

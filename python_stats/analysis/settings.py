@@ -33,7 +33,7 @@ class Settings:
 
     min_units: int = 2
     exact_below: float = 10.0
-    score_below: float = 50.0
+    score_below: float = 40.0
     skewness_corrected_from: float = 0.1
     skewness_limit: float = 0.7
     lift_method: str = "log_delta"

@@ -50,8 +50,9 @@ def test_the_arab_schools_as_wildboottest_0_3_2_prints_them():
     assert got.draws[0] == 1024
 
 
+@pytest.mark.parametrize("scores", ["residuals", "jackknifed"])
 @pytest.mark.parametrize("impose_null", [True, False])
-def test_closed_form_equals_regressions_of_resampled_units(impose_null: bool):
+def test_closed_form_equals_regressions_of_resampled_units(impose_null: bool, scores: str):
     rng = np.random.default_rng(12)
     size = np.array([3, 1, 4, 2, 5, 2, 6])
     cluster = np.repeat(np.arange(7), size)
@@ -69,9 +70,15 @@ def test_closed_form_equals_regressions_of_resampled_units(impose_null: bool):
 
     effect, t = effect_and_t(y, 0.0)
     fitted = np.full(y.size, y.mean()) if impose_null else x @ (inverse @ x.T @ y)
+    around = fitted
+    if scores == "jackknifed":
+        # Every cluster's residuals are those around a fit that it had no part in.
+        alike = np.ones((7, 7), dtype=bool) if impose_null else arm[:, None] == arm
+        others = [y[alike[g][cluster] & (cluster != g)].mean() for g in range(7)]
+        around = np.array(others)[cluster]
     drawn = np.array(
         [
-            effect_and_t(fitted + np.array(signs)[cluster] * (y - fitted), 0.0 if impose_null else effect)[1]
+            effect_and_t(fitted + np.array(signs)[cluster] * (y - around), 0.0 if impose_null else effect)[1]
             for signs in product([1.0, -1.0], repeat=7)
         ]
     )
@@ -82,7 +89,7 @@ def test_closed_form_equals_regressions_of_resampled_units(impose_null: bool):
         "less": np.mean(drawn <= t + 1e-9),
     }
     for side, p in expected.items():
-        got = wild_cluster_bootstrap(*rows, impose_null=impose_null, alternative=side)
+        got = wild_cluster_bootstrap(*rows, impose_null=impose_null, scores=scores, alternative=side)
         assert got.statistic[0] == pytest.approx(t, rel=1e-11)
         assert got.p_value[0] == pytest.approx(p, rel=1e-12)
 
@@ -257,7 +264,12 @@ def test_no_rows_are_no_comparisons():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"weights": "mammen"}, "weights"), ({"draws": 0}, "draws"), ({"alternative": "up"}, "alternative")],
+    [
+        ({"weights": "mammen"}, "weights"),
+        ({"scores": "raw"}, "scores"),
+        ({"draws": 0}, "draws"),
+        ({"alternative": "up"}, "alternative"),
+    ],
 )
 def test_wrong_arguments_are_refused_in_words(arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -266,14 +278,23 @@ def test_wrong_arguments_are_refused_in_words(arguments, message):
 
 @pytest.mark.parametrize("alternative", ["two_sided", "greater", "less"])
 @pytest.mark.parametrize("impose_null", [True, False])
-@pytest.mark.parametrize("weights", ["rademacher", "webb"])
-def test_the_interval_holds_the_effects_that_are_not_rejected(alternative: str, impose_null: bool, weights: str):
+@pytest.mark.parametrize(("weights", "scores"), [("rademacher", "residuals"), ("webb", "residuals"),
+                                                 ("rademacher", "jackknifed")])  # fmt: skip
+def test_the_interval_holds_the_effects_that_are_not_rejected(
+    alternative: str, impose_null: bool, weights: str, scores: str
+):
     rng = np.random.default_rng(70)
     treated = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1])
     size = rng.integers(3, 60, 11).astype(float)
     base = size * rng.uniform(0.5, 2.0, 11)
     total = base * rng.normal(1.0, 0.3, 11)
-    options = {"alternative": alternative, "impose_null": impose_null, "weights": weights, "draws": 2100}
+    options = {
+        "alternative": alternative,
+        "impose_null": impose_null,
+        "weights": weights,
+        "scores": scores,
+        "draws": 2100,
+    }
     rows = (np.zeros(11, dtype=int), treated, size)
     got = wild_cluster_bootstrap(*rows, total, base, alpha=0.1, **options)
 
@@ -287,6 +308,28 @@ def test_the_interval_holds_the_effects_that_are_not_rejected(alternative: str, 
             assert p_of(limit - 1e-6 * inwards) <= 0.1
     assert np.isfinite(got.ci_low[0]) == (alternative != "less")
     assert np.isfinite(got.ci_high[0]) == (alternative != "greater")
+
+
+def test_equal_clusters_have_the_same_p_value_with_jackknifed_scores():
+    rng = np.random.default_rng(9)
+    rows = ([0] * 10, np.repeat([0, 1], 5), np.full(10, 8.0), rng.normal(size=10))
+    plain, jackknifed = (wild_cluster_bootstrap(*rows, scores=scores) for scores in ("residuals", "jackknifed"))
+    assert plain.p_value[0] == jackknifed.p_value[0]
+    assert plain.ci_low[0] == pytest.approx(jackknifed.ci_low[0], rel=1e-6)
+
+
+def test_trap_the_classic_bootstrap_rejects_too_often_with_few_clusters_of_very_unequal_size():
+    rng = np.random.default_rng(41)
+    size = np.array([3.0, 6, 9, 13, 18, 23, 32, 46, 70, 150])
+    cells, rows = 1_200, np.repeat(np.arange(1_200), 10)
+    treated = (rng.random((cells, 10)).argsort(axis=1) < 5).ravel()
+    total = np.tile(size, cells) * rng.normal(0, 1, cells * 10)
+    p = [
+        wild_cluster_bootstrap(rows, treated, np.tile(size, cells), total, scores=scores, alpha=None).p_value
+        for scores in ("residuals", "jackknifed")
+    ]
+    classic, jackknifed = ((part <= 0.05).mean() for part in p)
+    assert classic > 0.055 and jackknifed < 0.06 and jackknifed < classic - 0.005
 
 
 def test_no_effect_is_rejected_where_signs_are_too_few():
