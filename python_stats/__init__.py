@@ -135,7 +135,6 @@ from python_stats.robust import (
 from python_stats.skewness import (
     pooled_skewness,
     skewness_of_difference,
-    third_central_moment,
     third_moment_of_combination,
 )
 from python_stats.spending import alpha_spending, information_fraction, log_alpha_spending
@@ -292,7 +291,6 @@ __all__ = [
     "srm_over_phases",
     "stagewise_interval",
     "storey_q",
-    "third_central_moment",
     "third_moment_of_combination",
     "trimmed_mean_se",
     "two_proportion_z",

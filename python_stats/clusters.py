@@ -245,8 +245,11 @@ def cluster_level_df(
     parts = (level_control, level_squared_control, level_treatment, level_squared_treatment)
     first_c, second_c, first_t, second_t = (np.asarray(x, dtype=np.float64) for x in parts)
     with np.errstate(all="ignore"):
-        second = second_c + second_t
-        return np.where(second > 0.0, (first_c + first_t) ** 2 / second, np.nan)
+        first, second = (first_c + first_t) ** 2, second_c + second_t
+        # Where one cluster has nearly all of an arm, the sums in the ingredients cancel to their rounding. The squared
+        # trace is never larger than the square of the trace: there is at least one degree of freedom.
+        df = np.where(second > 0.0, np.maximum(first / second, 1.0), 1.0)
+        return np.where(np.isfinite(first + second), df, np.nan)
 
 
 def cluster_difference(

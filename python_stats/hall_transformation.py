@@ -18,9 +18,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
-from python_stats.lift import Lift, fieller_lift
+from python_stats.lift import Lift, fieller_at
 from python_stats.t_quantile import t_quantile
 from python_stats.wald import Comparison, check_alpha, check_alternative, p_value, tail_alpha, wald
 
@@ -142,7 +141,7 @@ def hall_wald(
     [2.4767, 0.0133, 0.3701, 4.6503]
     """
     plain = wald(effect, se, df, alpha=alpha, alternative=alternative, null=null)
-    low, high = _reach(df, skewness, alpha, alternative)
+    low, high = hall_reach(df, skewness, alpha=alpha, alternative=alternative)
     with np.errstate(all="ignore"):
         statistic = hall_statistic(plain.statistic, skewness)
         p = p_value(statistic, df, alternative=alternative)
@@ -184,7 +183,7 @@ def hall_lift(
     Returns
     -------
     Lift
-        As from `python_stats.lift.fieller_lift`; unbounded on both sides where one side is.
+        As from `python_stats.lift.fieller_at`.
 
     Raises
     ------
@@ -193,7 +192,7 @@ def hall_lift(
 
     References
     ----------
-    See `hall_wald` and `python_stats.lift.fieller_lift`.
+    See `hall_wald` and `python_stats.lift.fieller_at`.
 
     Examples
     --------
@@ -201,36 +200,36 @@ def hall_lift(
     >>> [round(float(x), 4) for x in (result.lift, result.ci_low, result.ci_high)], str(result.method)
     ([0.05, 0.0171, 0.1058], 'fieller')
     """
-    side = check_alternative(alternative)
-    parts = (effect, se, mean_control, se_control)
-    # A side's reach is a normal quantile of some level: the level at which to ask for that side alone.
-    reach = _reach(df, skewness, alpha, alternative)
-    low, high = (
-        fieller_lift(*parts, cov_effect_control=cov_effect_control, alpha=_level(far), alternative=open_side)
-        for far, open_side in zip(reach, ("greater", "less"), strict=True)
-    )
-    bounded = (low.method == "fieller") & (high.method == "fieller")
-    shape = np.where(low.method == "fieller", high.method, low.method)
-    missing = np.isnan(low.ci_low) | np.isnan(high.ci_high) | np.isnan(reach[0] + reach[1])
-    below = np.where(bounded & (side != "less"), low.ci_low, -np.inf)
-    above = np.where(bounded & (side != "greater"), high.ci_high, np.inf)
-    return Lift(
-        lift=low.lift,
-        se=low.se,
-        ci_low=np.where(missing, np.nan, below),
-        ci_high=np.where(missing, np.nan, above),
-        method=np.where(missing, "undefined", shape),
-    )
+    below, above = hall_reach(df, skewness, alpha=alpha, alternative=alternative)
+    return fieller_at(
+        effect, se, mean_control, se_control, below, above,
+        cov_effect_control=cov_effect_control, alternative=alternative,
+    )  # fmt: skip
 
 
-def _reach(
-    df: npt.ArrayLike, skewness: npt.ArrayLike, alpha: npt.ArrayLike, alternative: npt.ArrayLike
+def hall_reach(
+    df: npt.ArrayLike,
+    skewness: npt.ArrayLike,
+    *,
+    alpha: npt.ArrayLike = 0.05,
+    alternative: npt.ArrayLike = "two_sided",
 ) -> tuple[FloatArray, FloatArray]:
-    """How many standard errors the interval reaches below and above the effect."""
+    """How many standard errors the interval of a skewed effect reaches below and above it.
+
+    Parameters
+    ----------
+    df, skewness, alpha, alternative : array_like
+        As in `hall_wald`.
+
+    Returns
+    -------
+    below, above : ndarray
+        Both are the t quantile where there is no skewness.
+
+    Examples
+    --------
+    >>> [round(float(x), 3) for x in hall_reach(np.inf, 0.3)]
+    [1.595, 2.575]
+    """
     q = t_quantile(np.asarray(df, dtype=np.float64), tail_alpha(check_alpha(alpha), check_alternative(alternative)))
     return hall_quantile(q, skewness), -hall_quantile(-q, skewness)
-
-
-def _level(reach: FloatArray) -> FloatArray:
-    """One-sided level whose normal quantile is the reach; strictly inside (0, 1) also where it is missing."""
-    return np.clip(np.nan_to_num(ndtr(-reach), nan=0.5), 1e-300, 1 - 1e-16)

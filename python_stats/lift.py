@@ -254,24 +254,82 @@ def fieller_lift(
     'fieller_exclusive'
     """
     p = _parts(effect, se, mean_control, se_control, cov_effect_control, df, alpha, alternative)
+    return _fieller(p, p.quantile, p.quantile)
+
+
+def fieller_at(
+    effect: npt.ArrayLike,
+    se: npt.ArrayLike,
+    mean_control: npt.ArrayLike,
+    se_control: npt.ArrayLike,
+    below: npt.ArrayLike,
+    above: npt.ArrayLike,
+    *,
+    cov_effect_control: npt.ArrayLike | None = None,
+    alternative: npt.ArrayLike = "two_sided",
+) -> Lift:
+    """Lift with Fieller's set for a test that does not reach as far to one side as to the other.
+
+    The set holds every lift L at which ``(effect - L * |mean_control|) / se(L)`` lies between ``-above`` and ``below``.
+
+    Parameters
+    ----------
+    effect, se, mean_control, se_control, cov_effect_control, alternative
+        As in `fieller_lift`.
+    below, above : array_like
+        How many standard errors the interval of the effect reaches below and above it.
+
+    Returns
+    -------
+    Lift
+        As from `fieller_lift`; two-sided, it is unbounded on both sides where one of them is.
+
+    Raises
+    ------
+    UnknownAlternativeError
+        For an unknown alternative.
+
+    References
+    ----------
+    See `fieller_lift`.
+
+    Examples
+    --------
+    >>> result = fieller_at(0.5, 0.2, 10.0, 0.14, 1.5, 3.0)
+    >>> [round(float(x), 4) for x in (result.ci_low, result.ci_high)]
+    [0.0197, 0.1134]
+    """
+    # The level plays no part: the reach is given.
+    p = _parts(effect, se, mean_control, se_control, cov_effect_control, np.inf, 0.5, alternative)
+    reach = [np.broadcast_to(np.asarray(x, dtype=np.float64), p.effect.shape) for x in (below, above)]
+    return _fieller(p, reach[0], reach[1])
+
+
+def _fieller(p: _Parts, below: NDArray[np.float64], above: NDArray[np.float64]) -> Lift:
     lift, spread = _lift_and_se(p)
+    limits, bounded, shapes = [], [], []
     with np.errstate(all="ignore"):
-        # In units of the base: (1 - g) L^2 - 2 (lift - c) L + (lift^2 - v) <= 0.
-        scale = (p.quantile / p.base) ** 2
-        leading = 1.0 - scale * p.var_base
-        middle = lift - scale * p.cov
-        # middle^2 - leading * (lift^2 - v), with the square of the lift cancelled by hand.
-        discriminant = scale * (
-            p.var_effect - 2.0 * lift * p.cov + lift**2 * p.var_base + scale * (p.cov**2 - p.var_base * p.var_effect)
-        )
-        bounded = leading > 0.0
-        root = np.sqrt(np.where(bounded, np.maximum(discriminant, 0.0), np.nan))
-        # The quantile's sign carries a one-sided alpha above one half over to the other root.
-        root = np.copysign(root, p.quantile)
-        low = np.where(bounded, (middle - root) / leading, -np.inf)
-        high = np.where(bounded, (middle + root) / leading, np.inf)
-        shape = np.where(discriminant > 0.0, "fieller_exclusive", "fieller_unbounded")
-        return _result(p, lift, spread, low, high, np.where(bounded, "fieller", shape))
+        for reach, sign in ((below, -1.0), (above, 1.0)):
+            # In units of the base: (1 - g) L^2 - 2 (lift - c) L + (lift^2 - v) <= 0.
+            scale = (reach / p.base) ** 2
+            leading = 1.0 - scale * p.var_base
+            middle = lift - scale * p.cov
+            # middle^2 - leading * (lift^2 - v), with the square of the lift cancelled by hand.
+            variance = p.var_effect - 2.0 * lift * p.cov + lift**2 * p.var_base
+            discriminant = scale * (variance + scale * (p.cov**2 - p.var_base * p.var_effect))
+            root = np.sqrt(np.where(leading > 0.0, np.maximum(discriminant, 0.0), np.nan))
+            # The reach's sign carries a one-sided alpha above one half over to the other root.
+            limits.append((middle + sign * np.copysign(root, reach)) / leading)
+            bounded.append(leading > 0.0)
+            shapes.append(np.where(discriminant > 0.0, "fieller_exclusive", "fieller_unbounded"))
+        # A one-sided alternative has the one limit that it asks for.
+        needs = [p.side != "less", p.side != "greater"]
+        is_bounded = (bounded[0] | ~needs[0]) & (bounded[1] | ~needs[1])
+        low = np.where(is_bounded & needs[0], limits[0], -np.inf)
+        high = np.where(is_bounded & needs[1], limits[1], np.inf)
+        shape = np.where(is_bounded, "fieller", np.where(needs[0] & ~bounded[0], *shapes))
+        missing = np.isnan(below + above)
+        return _result(p, lift, spread, np.where(missing, np.nan, low), high, shape)
 
 
 def lift_interval(

@@ -8,42 +8,10 @@ from numpy.typing import NDArray
 
 from python_stats.moments import Moments
 
-# Raw third moments lose their digits where the mean is this many standard deviations from zero.
-FAR_MEAN = 1e4
-
-
-def third_central_moment(
-    mean: npt.ArrayLike, variance: npt.ArrayLike, n: npt.ArrayLike, sum_of_cubes: npt.ArrayLike
-) -> NDArray[np.float64]:
-    """Third central moment of an arm's values, from the sum of their cubes.
-
-    Parameters
-    ----------
-    mean, variance, n : array_like
-        Moments of the arm; the variance with n - 1.
-    sum_of_cubes : array_like
-        Sum of the values' third powers, zeros included as zeros.
-
-    Returns
-    -------
-    ndarray
-        ``sum((x - mean) ** 3) / n``; NaN where anything is missing or overflows, or where the mean is so far from zero
-        (1e4 standard deviations) that nothing is left of the digits.
-
-    Examples
-    --------
-    >>> x = np.array([0.0, 0.0, 1.0, 5.0])
-    >>> round(float(third_central_moment(x.mean(), x.var(ddof=1), 4, (x**3).sum())), 6)
-    9.0
-    """
-    mean_, var, n_, cubes = np.broadcast_arrays(
-        *(np.asarray(x, dtype=np.float64) for x in (mean, variance, n, sum_of_cubes))
-    )
-    with np.errstate(all="ignore"):
-        spread = np.where(n_ > 0, var * (n_ - 1) / n_, np.nan)
-        third = cubes / n_ - 3 * mean_ * spread - mean_**3
-        readable = np.isfinite(third) & (np.abs(mean_) <= FAR_MEAN * np.sqrt(spread))
-        return np.where(readable, third, np.nan)
+# Largest rounding of a third moment, in third powers of the standard deviation, at which it counts as known.
+KNOWN = 1e-3
+# Rounding of the sums, in units of the largest of their terms: one addition after the other loses more than one bit.
+_ROUNDING = 16.0 * np.finfo(np.float64).eps
 
 
 def third_moment_of_combination(
@@ -66,8 +34,8 @@ def third_moment_of_combination(
     Returns
     -------
     ndarray, shape (...)
-        NaN where a needed sum is missing or overflows, and where a variable that weighs is too far from zero (see
-        `third_central_moment`).
+        NaN where a needed sum is missing or overflows, and where the sums are so large beside what is left of them
+        (values far from zero, a covariate that explains nearly all) that it would be rounding.
 
     Examples
     --------
@@ -85,17 +53,22 @@ def third_moment_of_combination(
     with np.errstate(all="ignore"):
         n = moments.n
         cov = moments.cov * ((n - 1) / n)[..., None, None]
-        total = np.zeros(np.broadcast_shapes(n.shape, w.shape[:-1], triples.shape[:-1]))
+        total, size = np.zeros((2, *np.broadcast_shapes(n.shape, w.shape[:-1], triples.shape[:-1])))
         for place, (a, b, c) in enumerate(((0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 1))):
             about_zero = triples[..., place] / n
             shift = mean[..., a] * cov[..., b, c] + mean[..., b] * cov[..., a, c] + mean[..., c] * cov[..., a, b]
-            central = about_zero - shift - mean[..., a] * mean[..., b] * mean[..., c]
+            level = mean[..., a] * mean[..., b] * mean[..., c]
+            central = about_zero - shift - level
             times = (1, 3, 3, 1)[place] * w[..., a] * w[..., b] * w[..., c]
             # A variable that weighs nothing may be unknown: 0 * NaN would be NaN.
             total = total + np.where(times == 0.0, 0.0, times * central)
-        spread = np.sqrt(np.stack([cov[..., 0, 0], cov[..., 1, 1]], axis=-1))
-        far = ((np.abs(mean) > FAR_MEAN * spread) & (w != 0.0)).any(axis=-1)
-        return np.where(np.isfinite(total) & ~far, total, np.nan)
+            size = size + np.where(times == 0.0, 0.0, np.abs(times) * (np.abs(about_zero) + np.abs(level)))
+        variance = np.zeros(total.shape)
+        for a, b in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            both = w[..., a] * w[..., b]
+            variance = variance + np.where(both == 0.0, 0.0, both * cov[..., a, b])
+        rounded = size * _ROUNDING > KNOWN * np.maximum(variance, 0.0) ** 1.5
+        return np.where(np.isfinite(total) & ~rounded, total, np.nan)
 
 
 def pooled_skewness(
@@ -117,7 +90,7 @@ def pooled_skewness(
     var_control, var_treatment : array_like
         Variances, with n - 1.
     third_control, third_treatment : array_like
-        Third central moments: `third_central_moment` or `third_moment_of_combination`.
+        Third central moments, as of `third_moment_of_combination`.
     n_control, n_treatment : array_like
         Units.
 

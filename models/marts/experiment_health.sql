@@ -302,7 +302,7 @@ normal_approximation as (
         'all' as scope,
         case
             when skewed.largest is null then 'not_applicable'
-            when skewed.largest > {{ var('skewness_limit', 0.7) }} then 'warn'
+            when skewed.largest > {{ var('skewness_limit', 0.7) }} or skewed.is_uncorrected then 'warn'
             else 'pass'
         end as status,
         skewed.largest as statistic,
@@ -315,6 +315,11 @@ normal_approximation as (
                 || {{ dbt_experiments.decimal_text('skewed.largest', 2) }}
                 || ': too far from normal for a test. Cap the metric, plan the estimator permutation, trimmed or '
                 || 'mann_whitney, or give the smaller arm more traffic.'
+            when skewed.is_uncorrected then
+                'The difference of ' || skewed.metric_id || ' has the skewness '
+                || {{ dbt_experiments.decimal_text('skewed.largest', 2) }} || ', and the planned estimator '
+                || skewed.estimator || ' has no correction for it: its p-value is too small on one side. Compare it with '
+                || 'the corrected estimates in metric_estimate.'
             else 'The differences are close enough to normal for their tests, or compared by a corrected one (skewness '
                 || 'at most ' || {{ dbt_experiments.decimal_text('skewed.largest', 2) }} || ').'
         end as message
@@ -323,8 +328,19 @@ normal_approximation as (
         select
             exp_id,
             metric_id,
+            estimator,
             abs(effect_skewness) as largest,
-            row_number() over (partition by exp_id order by abs(effect_skewness) desc, metric_id asc, variant_id asc) as place
+            abs(effect_skewness) > {{ var('skewness_corrected_from', 0.1) }}
+            and estimator in ('regression', 'poststratified', 'difference_in_differences', 'cace') as is_uncorrected,
+            row_number() over (
+                partition by exp_id
+                order by
+                    abs(effect_skewness) > {{ var('skewness_limit', 0.7) }} desc,
+                    estimator in ('regression', 'poststratified', 'difference_in_differences', 'cace') desc,
+                    abs(effect_skewness) desc,
+                    metric_id asc,
+                    variant_id asc
+            ) as place
         from {{ ref('experiment_results') }}
         where
             population = 'assigned' and effect_skewness is not null

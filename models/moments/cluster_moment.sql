@@ -1,10 +1,11 @@
 -- Cluster-robust second moments at every look: the same names and use as in look_moment (a variance divided by n is the
 -- variance of the mean), but from the residual totals of clusters, with the CR2 weights 1 / (1 - share of the cluster), and
 -- with the terms from which the degrees of freedom of a comparison follow, with independent units (Bell-McCaffrey) and with
--- clusters that vary as wholes. The share is that of the arm's
+-- clusters that vary as wholes; and the sums of products of three residual totals, for the skewness. The share is that of the arm's
 -- units, for ratios that of its denominator. Derivation: docs/statistics/clusters.md.
 {%- set variables = dbt_experiments.moment_variables() %}
 {%- set pairs = dbt_experiments.moment_pairs() %}
+{%- set triples = dbt_experiments.moment_triples() %}
 
 with look as (
     select
@@ -102,6 +103,9 @@ summed as (
         sum(power(share, 4) / nullif(1 - share, 0)) as sum_leverage_share_squared,
         sum(power(share, 4) / nullif(power(1 - share, 2), 0)) as sum_leverage_squared,
         sum(power(share, 5) / nullif(power(1 - share, 2), 0)) as sum_leverage_squared_share,
+        {%- for name, (a, b, c) in triples.items() %}
+        sum(residual_{{ a }} * residual_{{ b }} * residual_{{ c }}) as {{ name }},
+        {%- endfor %}
         {%- for a, b in pairs %}
         sum(residual_{{ a }} * residual_{{ b }} / nullif(1 - share, 0)) / sum(n)
             as {{ dbt_experiments.moment_name(a, b) }}{{ ',' if not loop.last }}
@@ -133,6 +137,9 @@ select
         + (1 + 2 * summed.sum_share_squared) * summed.sum_leverage_squared
         - 4 * summed.sum_leverage_squared_share
     end as cluster_level_trace,
+    {%- for name in triples %}
+    summed.{{ name }},
+    {%- endfor %}
     {%- for a, b in pairs %}
     case when summed.is_defined then summed.{{ dbt_experiments.moment_name(a, b) }} end
         as {{ dbt_experiments.moment_name(a, b) }}{{ ',' if not loop.last }}

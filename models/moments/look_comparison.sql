@@ -154,6 +154,9 @@ select
     {{ arm }}_cluster.satterthwaite_trace as satterthwaite_trace_{{ arm }},
     {{ arm }}_cluster.cluster_level as cluster_level_{{ arm }},
     {{ arm }}_cluster.cluster_level_trace as cluster_level_trace_{{ arm }}
+    {%- for name in triples %},
+    {{ arm }}_cluster.{{ name }} as cluster_{{ name }}_{{ arm }}
+    {%- endfor %}
     {%- for a, b in pairs %},
     {{ arm }}_cluster.{{ dbt_experiments.moment_name(a, b) }} as cluster_{{ dbt_experiments.moment_name(a, b) }}_{{ arm }}
     {%- endfor %}

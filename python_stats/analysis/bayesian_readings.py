@@ -33,8 +33,9 @@ def bayesian_readings(
     Returns
     -------
     DataFrame
-        One row ``bayes`` per comparison: posterior mean, standard deviation and equal-tailed credible limits in the
-        columns of an estimate, ``probability_greater`` and ``probability_less`` (than the control's value),
+        One row ``bayes`` per comparison, but for rank tests and skewed estimates: posterior mean, standard deviation
+        and equal-tailed credible limits in the columns of an estimate, ``probability_greater`` and
+        ``probability_less`` (than the control's value),
         ``loss_ship`` and ``loss_keep`` (expected loss of choosing the treatment, and the control, when larger is
         better; in the metric's unit). No test: statistic and p-value are missing. Not corrected for several metrics or
         looks.
@@ -43,9 +44,12 @@ def bayesian_readings(
     ----------
     See `bayes.beta_binomial` and `bayes.normal_normal`.
     """
-    shown = headlines[[*KEYS, "estimator", "effect", "effect_se", "mean_control", "mean_treatment"]]
+    used = ["estimator", "effect", "effect_se", "mean_control", "mean_treatment", "reference_skewness"]
+    shown = headlines.reindex(columns=[*KEYS, *used])
     # The effect of a rank test is a probability: its loss would have no unit.
     shown = shown[shown["estimator"] != "mann_whitney"]
+    # Nor is a normal posterior one of a skewed estimate.
+    shown = shown[shown["reference_skewness"].fillna(0.0) == 0.0]
     plan = comparisons.drop(columns=["estimator"])
     table = plan.merge(shown[shown["effect_se"] > 0], on=KEYS, how="inner").reset_index(drop=True)
     alpha = table["alpha"].to_numpy(dtype=float)

@@ -18,7 +18,6 @@ from python_stats.analysis.rate_counts import is_rate
 from python_stats.analysis.settings import Settings
 from python_stats.hall_transformation import hall_lift, hall_wald
 from python_stats.lift import Lift, lift_interval
-from python_stats.wald import Comparison, wald
 
 # Where the degrees of freedom for clusters that vary as wholes are below this share of Bell and McCaffrey's, the sizes
 # are too unequal for the latter: with clusters that are alike they reject up to 6 % at three quarters, 8 % at a third.
@@ -28,9 +27,6 @@ ENOUGH_DF = 200.0
 
 # A ratio's standard error is corrected where the leverage of its units widens it by more: fewer than some 80 units.
 LEAST_WIDENING = 1.015
-
-# Estimates that are compared by Hall's transformation.
-TRANSFORMED = ("difference_corrected", "cuped_corrected", "ratio_corrected")
 
 
 class Corrected(NamedTuple):
@@ -57,8 +53,8 @@ class Corrected(NamedTuple):
 def corrected(table: pd.DataFrame, estimate: Estimate, widening: NDArray[np.float64], settings: Settings) -> Corrected:
     """Correct the estimates that need it.
 
-    * Means and ratios of independent units whose difference is skewed by more than ``skewness_corrected_from``: Hall's
-      transformation. Beyond ``skewness_limit`` nothing helps. Rates have tests of their own.
+    * Differences that are skewed by more than ``skewness_corrected_from``: Hall's transformation. Beyond
+      ``skewness_limit`` nothing helps. Rates of independent units have tests of their own.
     * Ratios of few units: the standard error of HC3, to its first order.
     * Clusters of unequal size: the degrees of freedom of clusters that vary as wholes.
 
@@ -85,42 +81,45 @@ def corrected(table: pd.DataFrame, estimate: Estimate, widening: NDArray[np.floa
     plan = level_and_side(table)
     comparison = estimate.comparison
     clustered = table["is_clustered"].to_numpy(dtype=bool)
+    # Rates of independent units have tests of their own.
     raw_rate = is_rate(table) & (estimate.name == "difference")
 
     size = np.abs(np.nan_to_num(estimate.skewness))
-    is_skewed = (size > settings.skewness_corrected_from) & estimate.is_clearly_skewed & ~raw_rate & ~clustered
+    is_skewed = (size > settings.skewness_corrected_from) & estimate.is_clearly_skewed & ~raw_rate
     is_refused = is_skewed & (size > settings.skewness_limit)
     skewness = np.where(is_skewed, estimate.skewness, 0.0)
-    by_skewness = hall_wald(comparison.effect, comparison.se * widening, comparison.df, skewness, **plan)
 
-    df = cluster_level_df(table)
-    is_unequal = clustered & (df < ENOUGH_DF) & (df < UNEQUAL_DF_SHARE * cluster_df(table))
-    by_level = wald(comparison.effect, comparison.se, df, **plan)
+    by_units = cluster_df(table)
+    as_wholes = np.fmin(cluster_level_df(table), by_units)
+    is_unequal = clustered & (as_wholes < ENOUGH_DF) & (as_wholes < UNEQUAL_DF_SHARE * by_units)
+    df = np.where(is_unequal, as_wholes, comparison.df)
 
-    needed = (is_skewed & ~is_refused) | (widening > LEAST_WIDENING) & ~clustered | is_unequal
-    better = Comparison(*(np.where(clustered, level, hall) for level, hall in zip(by_level, by_skewness, strict=True)))
+    needed = is_skewed | ((widening > LEAST_WIDENING) & ~clustered) | is_unequal
+    better = hall_wald(comparison.effect, comparison.se * widening, df, skewness, **plan)
     new = estimate._replace(
         name=np.char.add(estimate.name.astype(str), "_corrected"),
         comparison=better,
+        se_control=estimate.se_control * widening,
+        cov_effect_control=estimate.cov_effect_control * widening**2,
         control_variance=estimate.control_variance * widening**2,
+        reference_skewness=skewness,
         available=estimate.available & needed & ~is_refused & np.isfinite(better.p_value),
     )
-    lift = _lift(new, skewness, clustered, widening, plan, settings.lift_method)
+    lift = _lift(new, skewness, is_skewed, plan, settings.lift_method)
     return Corrected(new, lift, is_skewed, is_refused)
 
 
 def _lift(
     estimate: Estimate,
     skewness: NDArray[np.float64],
-    clustered: NDArray[np.bool_],
-    widening: NDArray[np.float64],
+    is_skewed: NDArray[np.bool_],
     plan: dict[str, NDArray[np.generic]],
     method: str,
 ) -> Lift:
-    """Return the lift with the same correction: of clusters by their degrees of freedom, else by Hall's way."""
+    """Return the lift with the same correction, on the scale of the test where that is transformed."""
     c = estimate.comparison
-    base = (c.effect, c.se, estimate.mean_control, estimate.se_control * widening)
-    more = {"cov_effect_control": estimate.cov_effect_control * widening**2, "df": c.df, **plan}
-    by_level = lift_interval(*base, method=method, **more)
-    by_skewness = hall_lift(*base, skewness, **more)
-    return Lift(*(np.where(clustered, level, hall) for level, hall in zip(by_level, by_skewness, strict=True)))
+    base = (c.effect, c.se, estimate.mean_control, estimate.se_control)
+    more = {"cov_effect_control": estimate.cov_effect_control, "df": c.df, **plan}
+    usual = lift_interval(*base, method=method, **more)
+    transformed = hall_lift(*base, skewness, **more)
+    return Lift(*(np.where(is_skewed, hall, plain) for hall, plain in zip(transformed, usual, strict=True)))

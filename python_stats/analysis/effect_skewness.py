@@ -36,7 +36,7 @@ class EffectSkewness(NamedTuple):
     effect : ndarray
         Of the difference; NaN where a third moment is not known.
     is_clear : ndarray of bool
-        Whether the values' own skewness is more than `CLEAR` standard errors of none at all.
+        Whether the values' skewness is more than `CLEAR` standard errors of none at all, together and arm by arm.
     widening : ndarray
         Factor on the standard error of the difference for the leverage of its units, at least 1; 1 for means.
     """
@@ -59,7 +59,7 @@ def mean_skewness(table: pd.DataFrame, theta: FloatArray) -> EffectSkewness:
     Returns
     -------
     EffectSkewness
-        NaN for clustered arms, whose units are not independent.
+        Of clustered arms, from the residual totals of their clusters.
     """
     weights = np.stack([np.ones_like(theta), -np.nan_to_num(theta)], axis=-1)
     return _skewness(table, "covariate", (weights, weights), np.ones(len(table)))
@@ -79,7 +79,7 @@ def ratio_skewness(table: pd.DataFrame) -> EffectSkewness:
     Returns
     -------
     EffectSkewness
-        NaN for clustered arms.
+        Of clustered arms, from the residual totals of their clusters; their standard errors know of leverage already.
 
     References
     ----------
@@ -114,15 +114,46 @@ def _skewness(
     table: pd.DataFrame, second: str, weights: tuple[FloatArray, FloatArray], widening: FloatArray
 ) -> EffectSkewness:
     use = [0, 2] if second == "covariate" else [0, 1]
-    parts, units = [], []
+    clustered = table["is_clustered"].to_numpy(dtype=bool)
+    parts, counts = [], []
     for arm, own in zip(("control", "treatment"), weights, strict=True):
         moments = arm_moments(table, arm, use)
-        triples = np.stack([table[f"{name}_{arm}"].to_numpy(dtype=np.float64) for name in TRIPLES[second]], axis=-1)
         variance = linear_combination(moments, own[:, None, :]).cov[:, 0, 0]
-        parts += [variance, third_moment_of_combination(moments, triples, own), moments.n]
-        units.append(moments.n)
-    clustered = table["is_clustered"].to_numpy(dtype=bool)
-    values = np.where(clustered, np.nan, pooled_skewness(*parts))
+        third = third_moment_of_combination(moments, _triples(table, arm, second, ""), own)
+        count = moments.n
+        if clustered.any():
+            totals = _of_clusters(table, arm, use, second, own)
+            variance, third, count = (
+                np.where(clustered, by_cluster, by_unit)
+                for by_cluster, by_unit in zip(totals, (variance, third, count), strict=True)
+            )
+        parts += [variance, third, count]
+        counts.append(count)
+    values = pooled_skewness(*parts)
     with np.errstate(all="ignore"):
-        is_clear = np.abs(values) > CLEAR * np.sqrt(6.0 / (units[0] + units[1]))
-        return EffectSkewness(skewness_of_difference(values, *units), is_clear, np.where(clustered, 1.0, widening))
+        # Arms of different spread look skewed together: what is clear must be so of each in its own spread, too.
+        own = [np.nan_to_num(count * third / variance**1.5) for variance, third, count in (parts[:3], parts[3:])]
+        least = np.minimum(np.abs(values), np.abs(own[0] + own[1]) / (counts[0] + counts[1]))
+        is_clear = least > CLEAR * np.sqrt(6.0 / (counts[0] + counts[1]))
+        return EffectSkewness(skewness_of_difference(values, *counts), is_clear, np.where(clustered, 1.0, widening))
+
+
+def _triples(table: pd.DataFrame, arm: str, second: str, prefix: str) -> FloatArray:
+    return np.stack([table[f"{prefix}{name}_{arm}"].to_numpy(dtype=np.float64) for name in TRIPLES[second]], axis=-1)
+
+
+def _of_clusters(
+    table: pd.DataFrame, arm: str, use: list[int], second: str, weights: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Variance and third moment of the clusters' residual totals of a weighted sum, and the number of clusters."""
+    robust = arm_moments(table, arm, use, prefix="cluster_")
+    count = table[f"clusters_{arm}"].to_numpy(dtype=np.float64)
+    triples = _triples(table, arm, second, "cluster_")
+    with np.errstate(all="ignore"):
+        # Effective covariances are sums of products of the totals over the units.
+        variance = linear_combination(robust, weights[:, None, :]).cov[:, 0, 0] * robust.n / (count - 1)
+        third = np.zeros(count.size)
+        for place, (power, times) in enumerate(((0, 1), (1, 3), (2, 3), (3, 1))):
+            factor = times * weights[:, 0] ** (3 - power) * weights[:, 1] ** power
+            third = third + np.where(factor == 0.0, 0.0, factor * triples[:, place])
+        return variance, third / count, count

@@ -24,6 +24,7 @@ from python_stats.analysis.regression_estimates import regression_estimates
 from python_stats.analysis.robust_estimates import geometric_estimates, trimmed_estimates
 from python_stats.analysis.sequential import SEQUENTIAL_COLUMNS
 from python_stats.analysis.settings import DEFAULTS, Settings
+from python_stats.analysis.skewed_refusals import refuse_skewed
 from python_stats.analysis.statuses import status_before
 from python_stats.analysis.stratified_estimates import stratified_estimates
 from python_stats.analysis.typed_frame import EFFECT_COLUMNS
@@ -101,7 +102,8 @@ def all_estimates(comparisons: pd.DataFrame, evidence: Evidence, settings: Setti
     ):
         if len(moments):
             parts.append(estimate(possible, moments, **options))
-    estimates = mark_headline(stacked(parts), comparisons)
+    estimates = refuse_skewed(stacked(parts), comparisons, settings.skewness_limit)
+    estimates = mark_headline(estimates, comparisons)
     headlines = estimates[estimates["is_headline"]]
     readings = bayesian_readings(comparisons, headlines, prior_lift_sd=settings.prior_lift_sd)
     estimates.loc[estimates["is_headline"], "omnibus_p_value"] = omnibus_p_value(headlines)

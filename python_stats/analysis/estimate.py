@@ -27,6 +27,10 @@ class Estimate(NamedTuple):
         The control's part of the effect's variance.
     skewness : ndarray
         Skewness of the effect; NaN where it is not known.
+    reference_skewness : ndarray
+        Skewness that the test's statistic was transformed for; 0 where it was not.
+    reference_skewness : ndarray
+        Skewness that the test's statistic was transformed for; 0 where it was not.
     is_clearly_skewed : ndarray of bool
         Whether the units are more skewed than so few normal ones look by chance.
     available : ndarray of bool
@@ -40,6 +44,7 @@ class Estimate(NamedTuple):
     cov_effect_control: FloatArray
     control_variance: FloatArray
     skewness: FloatArray
+    reference_skewness: FloatArray
     is_clearly_skewed: NDArray[np.bool_]
     available: NDArray[np.bool_]
 
@@ -49,7 +54,8 @@ class Estimate(NamedTuple):
         rows = name.size
         numbers = (np.full(rows, np.nan) for _ in range(5))
         comparison = Comparison(*(np.full(rows, np.nan) for _ in Comparison._fields))
-        return cls(name, comparison, *numbers, np.zeros(rows, dtype=bool), np.full(rows, available))
+        nowhere = np.zeros(rows, dtype=bool)
+        return cls(name, comparison, *numbers, np.zeros(rows), nowhere, np.full(rows, available))
 
     def fill(self, picked: NDArray[np.intp], **values: Comparison | FloatArray | NDArray[np.bool_]) -> None:
         """Write what was estimated for some of the comparisons."""

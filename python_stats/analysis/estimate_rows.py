@@ -65,7 +65,9 @@ def estimate_rows(
     mean_control, mean_treatment : array_like, optional
         The metric's value in each arm; by default its raw value from the moments.
     **more : array_like
-        Further columns of `python_stats.analysis.typed_frame.EFFECT_COLUMNS`, such as ``variance_reduction``.
+        Further columns of `python_stats.analysis.typed_frame.EFFECT_COLUMNS`, such as ``variance_reduction``; and what
+        families and monitoring need beside them: ``reference_skewness``, for which the statistic was transformed, and
+        ``se_control`` and ``cov_effect_control`` for the lift.
 
     Returns
     -------
@@ -91,7 +93,7 @@ def estimate_rows(
         df=np.where(np.isfinite(comparison.df), comparison.df, np.nan),
         p_value=comparison.p_value,
         status=status,
-        **more,
+        **{"reference_skewness": 0.0, "se_control": np.nan, "cov_effect_control": np.nan, **more},
     )
     if lift is not None:
         rows = rows.assign(

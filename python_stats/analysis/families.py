@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.analysis.corrected_estimates import TRANSFORMED
 from python_stats.dunnett import many_to_one
 from python_stats.multiplicity import adjust
 from python_stats.storey import storey_q
@@ -35,7 +34,7 @@ def correct_families(estimates: pd.DataFrame) -> pd.DataFrame:
     estimates : DataFrame
         Estimates with ``is_headline``, ``p_value``, ``sequential_p_value``, ``role``, ``alpha`` and ``correction`` (a
         method of `multiplicity.METHODS`, ``bh``, ``by``, ``storey`` or ``dunnett``); for Dunnett also ``effect``,
-        ``effect_se``, ``df``, ``alternative`` and ``control_variance``.
+        ``effect_se``, ``df``, ``alternative``, ``control_variance`` and ``reference_skewness``.
 
     Returns
     -------
@@ -87,7 +86,7 @@ def _adjusted(
     many_arms = wanted == "dunnett"
     shared = table["control_variance"].to_numpy(dtype=np.float64)
     # Dunnett's distribution is that of the arms' own t statistics, not of transformed ones.
-    transformed = table["estimator"].isin(TRANSFORMED).to_numpy()
+    transformed = table["reference_skewness"].fillna(0.0).to_numpy(dtype=np.float64) != 0.0
     unknown = np.isfinite(p) & (sequential | transformed | ~np.isfinite(shared))
     method[many_arms & (np.bincount(codes, unknown)[codes] > 0)] = "bonferroni"
 

@@ -17,6 +17,9 @@ UNADJUSTED = (
     "cluster_corrected", "cluster", "ratio_corrected", "ratio", "difference_corrected", "difference", "quantile",
 )  # fmt: skip
 
+# Why the tests by moments refuse a comparison that another estimator may be able to make.
+REFUSALS = ("too_skewed", "too_few_events")
+
 # Without a wish in the plan, the first of these that a comparison has: the methods that exist because the others do not
 # hold (quantiles, rates with few events), then the pre-period, then the raw comparison.
 PREFERRED = ("quantile", "exact", *ADJUSTED, *UNADJUSTED)
@@ -53,7 +56,8 @@ def mark_headline(estimates: pd.DataFrame, comparisons: pd.DataFrame) -> pd.Data
     # Among what is wanted, a number before a reason why there is none.
     order[~table["status"].eq("ok").to_numpy()] += len(PREFERRED)
     # A comparison that cannot be made at all keeps its reason, whatever was wished for.
-    impossible = table["is_unadjusted"].fillna(False).to_numpy(dtype=bool) & ~table["status"].eq("ok").to_numpy()
+    possible = table["status"].isin(["ok", *REFUSALS]).to_numpy()
+    impossible = table["is_unadjusted"].fillna(False).to_numpy(dtype=bool) & ~possible
     order[impossible & np.isnan(order)] = 2 * len(PREFERRED)
     table["order"] = order
     groups = table.groupby(KEYS, sort=False, dropna=False)["order"]

@@ -28,6 +28,12 @@ from python_stats.moments import Moments
 from python_stats.proportions import two_proportion_z
 from python_stats.wald import Comparison, wald
 
+# Events of a cluster are alike: it takes more of them than of independent units.
+CLUSTERED_EVENTS = 2.0
+
+# Events of a cluster are alike: it takes more of them than of independent units.
+CLUSTERED_EVENTS = 2.0
+
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
@@ -56,8 +62,9 @@ def moment_estimates(comparisons: pd.DataFrame, settings: Settings = DEFAULTS) -
         One row per comparison and estimator, as `estimate_rows` lays them out: the unadjusted one always
         (``is_unadjusted``: the corrected one where there is one), the adjusted one where there is a covariate to use,
         with ``variance_reduction``. A quantile is no function of moments: such a comparison has no row here.
-        Status ``too_skewed`` where the difference is too far from normal to be compared, ``too_few_events`` for rates
-        of clusters with fewer than ``exact_below`` units with or without the outcome in an arm.
+        Status ``too_skewed`` where the difference is too far from normal to be compared, and for an adjusted ratio
+        whose own skewness is not known where its raw one needs a correction; ``too_few_events`` for rates of clusters
+        where an arm expects fewer than `CLUSTERED_EVENTS` times ``exact_below`` units with, or without, the outcome.
 
     References
     ----------
@@ -81,7 +88,9 @@ def moment_estimates(comparisons: pd.DataFrame, settings: Settings = DEFAULTS) -
     status = np.where(status == "", status_after(table, unadjusted.comparison), status)
     with np.errstate(all="ignore"):
         reduction = 1 - (adjusted.comparison.se / unadjusted.comparison.se) ** 2
-    too_few = clustered & is_rate(table) & (rate_counts(table).fewest_seen < settings.exact_below)
+    too_few = (
+        clustered & is_rate(table) & (rate_counts(table).fewest_expected < CLUSTERED_EVENTS * settings.exact_below)
+    )
     raw, other = (corrected(table, estimate, widening, settings) for estimate in (unadjusted, adjusted))
     # How skewed an adjusted ratio is, nobody knows: its raw one is compared in its place.
     unknown = is_ratio & raw.is_skewed
@@ -226,6 +235,9 @@ def _rows(
         effect_skewness=np.where(tested | (status == "too_skewed"), estimate.skewness, np.nan),
         variance_reduction=np.where(tested, variance_reduction, np.nan),
         control_variance=estimate.control_variance, cohens_d=np.where(tested, _cohens_d(table), np.nan),
+        # What the monitoring of the estimate needs beside it.
+        reference_skewness=estimate.reference_skewness, se_control=estimate.se_control,
+        cov_effect_control=estimate.cov_effect_control,
     )  # fmt: skip
 
 

@@ -18,18 +18,20 @@ def omnibus_p_value(headlines: pd.DataFrame) -> NDArray[np.float64]:
     """p-value of the hypothesis that all arms of a metric are equal, for metrics with several treatments.
 
     Rates compared by counts take the chi-square test of arms by outcomes; everything else Welch's analysis of variance
-    of the headline estimates, in which the control's part of every effect's variance is one arm of its own.
+    of the headline estimates, in which the control's part of every effect's variance is one arm of its own. Where a
+    headline is a corrected estimate, that analysis does not hold either: there it is Bonferroni's minimum of the
+    headlines' p-values.
 
     Parameters
     ----------
     headlines : DataFrame
-        Headline rows, with ``control_variance`` (the control's part of ``effect_se ** 2``).
+        Headline rows, with ``p_value`` and ``control_variance`` (the control's part of ``effect_se ** 2``).
 
     Returns
     -------
     ndarray
         One p-value per row, the same for all treatments of a metric; NaN with a single treatment, where the test of the
-        effect says the same, and where a treatment has no estimate.
+        effect says the same, and where a treatment has no test.
     """
     p_value = np.full(len(headlines), np.nan)
     cell = headlines.groupby(CELL, sort=False, dropna=False).ngroup().to_numpy()
@@ -66,7 +68,13 @@ def omnibus_p_value(headlines: pd.DataFrame) -> NDArray[np.float64]:
     counts = np.stack([successes, np.nan_to_num(n) - successes], axis=-1)
     by_counts = np.bincount(which, is_rate[rows], minlength=first.size) == np.bincount(which, minlength=first.size)
     result = np.where(by_counts, chi_square_rxc(counts).p_value, result)
-    estimated = np.bincount(which, np.isfinite(effect[rows]), minlength=first.size)
-    result = np.where(estimated == np.bincount(which, minlength=first.size), result, np.nan)
-    p_value[rows] = result[which]
+    treatments = np.bincount(which, minlength=first.size)
+    own_p = column("p_value")[rows]
+    is_corrected = headlines["estimator"].str.endswith("_corrected").to_numpy(dtype=bool)[rows]
+    least = np.full(first.size, np.inf)
+    np.fmin.at(least, which, own_p)
+    bonferroni = np.minimum(1.0, treatments * least)
+    result = np.where(np.bincount(which, is_corrected, minlength=first.size) > 0, bonferroni, result)
+    tested = np.bincount(which, np.isfinite(own_p), minlength=first.size)
+    p_value[rows] = np.where(tested == treatments, result, np.nan)[which]
     return p_value

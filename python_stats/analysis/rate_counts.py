@@ -32,13 +32,6 @@ class RateCounts(NamedTuple):
             pooled = (self.successes_control + self.successes_treatment) / (self.n_control + self.n_treatment)
             return np.minimum(self.n_control, self.n_treatment) * np.minimum(pooled, 1 - pooled)
 
-    @property
-    def fewest_seen(self) -> FloatArray:
-        """Units seen with, or without, the outcome in an arm: the smallest of the four counts."""
-        with_outcome = np.minimum(self.successes_control, self.successes_treatment)
-        without = np.minimum(self.n_control - self.successes_control, self.n_treatment - self.successes_treatment)
-        return np.minimum(with_outcome, without)
-
     def at(self, picked: NDArray[np.bool_] | NDArray[np.intp]) -> RateCounts:
         """Return the counts of these comparisons."""
         return RateCounts(*(column[picked] for column in self))

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from python_stats.always_valid import AlwaysValid, asymptotic_cs, asymptotic_cs_rho, msprt
-from python_stats.analysis.corrected_estimates import TRANSFORMED
 from python_stats.analysis.estimate_rows import KEYS
 from python_stats.hall_transformation import hall_quantile
+from python_stats.lift import fieller_at
 from python_stats.normal_scale import t_of_z, z_of_t
 from python_stats.repeated_looks import repeated_looks
 from python_stats.spending import SPENDING
@@ -127,11 +127,12 @@ def monitored(looks: pd.DataFrame, comparisons: pd.DataFrame, *, target_units: f
         return result
 
     effect, se, df = (table[name].to_numpy(dtype=np.float64) for name in ("effect", "effect_se", "df"))
-    transformed = table["estimator"].isin(TRANSFORMED).to_numpy()
-    skewness = np.where(transformed, table["effect_skewness"].to_numpy(dtype=np.float64), 0.0)
+    skewness = table["reference_skewness"].fillna(0.0).to_numpy(dtype=np.float64)
     z = _normal_statistic(table, alternative)
     tested = (table["status"] == "ok").to_numpy() & (se > 0.0) & ~np.isnan(z)
     z = np.where(tested, z, np.nan)
+    # What the looks before said still stands where the values have become too skewed for another one.
+    standing = tested | (table["status"] == "too_skewed").to_numpy()
     units = (table["n_control"] + table["n_treatment"]).to_numpy(dtype=np.float64)
     planned = plan["planned_pair_units"].to_numpy(dtype=np.float64)
     planned = np.where(planned > 0.0, planned, np.nan)
@@ -177,6 +178,16 @@ def monitored(looks: pd.DataFrame, comparisons: pd.DataFrame, *, target_units: f
     is_own = chosen.source[row, look] == look
     widening = [np.where(is_own, far / near, np.nan) for far, near in zip(reach, own, strict=True)]
     lift_low, lift_high = _widened_lift(table, widening[0], widening[1])
+    # On the scale of a transformed test there is no widening, but Fieller's set at the same reach.
+    fieller = fieller_at(
+        effect, se, *(table[name].to_numpy(dtype=np.float64) for name in ("mean_control", "se_control")),
+        *(np.where(is_own, far, np.nan) for far in reach),
+        cov_effect_control=table["cov_effect_control"].to_numpy(dtype=np.float64), alternative=alternative,
+    )  # fmt: skip
+    lift_low, lift_high = (
+        np.where(skewness != 0.0, at_reach, widened)
+        for at_reach, widened in ((fieller.ci_low, lift_low), (fieller.ci_high, lift_high))
+    )
     always_low, always_high, _ = interval(always)
     is_monitored = method[row] != ""
     fraction = units / planned[row]
@@ -188,17 +199,28 @@ def monitored(looks: pd.DataFrame, comparisons: pd.DataFrame, *, target_units: f
         is_over_planned=pd.Series(fraction > 1.0, dtype="boolean").where(is_monitored & ~np.isnan(fraction)),
         sequential_statistic=np.where(is_monitored, z, np.nan),
         sequential_boundary=chosen.boundary[row, look],
-        sequential_p_value=np.where(tested & is_monitored, chosen.p_value[row, look], np.nan),
+        sequential_p_value=np.where(standing & is_monitored, _carried(chosen.p_value, tested, row, look), np.nan),
         sequential_ci_low=low,
         sequential_ci_high=high,
         sequential_lift_ci_low=lift_low,
         sequential_lift_ci_high=lift_high,
         is_crossed=pd.Series(crossed, dtype="boolean").where(is_monitored),
         first_crossed_on=table["look_date"].iloc[first].reset_index(drop=True).where(crossed),
-        always_valid_p_value=np.where(tested, always.p_value[row, look], np.nan),
+        always_valid_p_value=np.where(standing, _carried(always.p_value, tested, row, look), np.nan),
         always_valid_ci_low=always_low,
         always_valid_ci_high=always_high,
     )
+
+
+def _carried(
+    p_value: FloatArray, tested: NDArray[np.bool_], row: NDArray[np.intp], look: NDArray[np.intp]
+) -> FloatArray:
+    """Return each look's p-value, at looks without a test the one of the last that had one, 1 before the first."""
+    last = np.maximum.accumulate(np.where(tested, np.arange(tested.size), -1))
+    starts = np.flatnonzero(np.diff(row, prepend=-1))
+    # A look of an earlier comparison is none of this one's.
+    known = last >= starts[row]
+    return np.where(known, p_value[row, look[np.where(known, last, 0)]], 1.0)
 
 
 def _fill(into: _Reading, reading: _Reading, rows: NDArray[np.intp], *, taken: bool = False) -> None:

@@ -81,7 +81,23 @@ def _cluster_moments(
     cov[undefined] = np.nan
     level = cluster_moments(cell, weight, weight, cells=cells)
     count = np.bincount(cell, minlength=cells).astype(np.float64)
-    return Clusters(count, trace, level.level_cr2, level.level_squared_cr2, cov)
+    return Clusters(
+        count, trace, level.level_cr2, level.level_squared_cr2, cov, _cluster_triples(cell, residual, cells)
+    )
+
+
+def _cluster_triples(cell: NDArray[np.intp], residual: FloatArray, cells: int) -> dict[str, FloatArray]:
+    """Sum the products of three residual totals, the second variable being what the names say it is in every use."""
+    first = residual[:, 0]
+    sums = {"cubes_numerator": first**3}
+    if residual.shape[1] > 1:
+        other = residual[:, 1]
+        # As a covariate of a mean and as a denominator of a ratio: a comparison reads one of them.
+        for name in ("covariate", "denominator"):
+            sums[f"squares_numerator_{name}"] = first**2 * other
+            sums[f"squares_{name}_numerator"] = first * other**2
+            sums[f"cubes_{name}"] = other**3
+    return {name: np.bincount(cell, values, minlength=cells) for name, values in sums.items()}
 
 
 def triple_sums(values: FloatArray, names: tuple[str, ...]) -> dict[str, FloatArray]:

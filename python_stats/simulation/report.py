@@ -13,6 +13,12 @@ from python_stats.simulation.bands import FAMILY_ALPHA, margin, verdict
 from python_stats.simulation.study import Result
 from python_stats.simulation.trials import ALPHA, Tally
 
+# Share of replications without an answer from which on a method is said to refuse.
+REFUSING = 0.99
+
+# Offered cells that are listed for their many errors.
+CLOSEST = 12
+
 COLUMNS = ("scenario", "method", "type-I error %", "coverage %", "lift coverage %", "power %", "no answer %", "verdict")
 
 
@@ -37,10 +43,12 @@ are in `python_stats/simulation/studies/`.
 * **No answer**: replications without test and interval (a status in the marts), without and with the effect.
 * ± is the Monte-Carlo error, 1.96 standard errors.
 * **Verdict**: *holds* when all errors are compatible with {alpha} % by the exact binomial test; *conservative* when
-  there are fewer, *liberal* when there are more; *superseded* where the marts have a corrected row beside the method's,
-  which then is the headline; *contrast* for what the package does not do by itself, shown for what it does;
-  *refuses* where there is no answer. The test's level is {family} % over all {cells} cells of the page together: one in
-  {runs} runs with methods that all hold would show a false verdict. Every liberal row has its reason under the table.
+  there are fewer, *liberal* when there are more; *superseded* where the marts mostly have a corrected row beside the
+  method's, which then is the headline (the row counts the rest); *contrast* for what the package does not do by
+  itself, shown for what it does; *beyond* for populations that no method here promises anything for, with the
+  reason; *refuses* where there is no answer in 99 % of the replications or more. The test's level is {family} % over
+  the {cells} cells of all offered methods together: one in {runs} runs with methods that all hold would show a false
+  verdict. Every liberal row has its reason under the table.
 
 Seed {seed}; NumPy {numpy}, SciPy {scipy}.{share}"""
 
@@ -77,19 +85,33 @@ class Judged:
         return self.result.method in self.result.study.contrast
 
     @property
+    def is_refusing(self) -> bool:
+        """Whether it has next to no answer, with and without the effect."""
+        return min(self.result.null.refused, self.result.effect.refused) > REFUSING
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether its errors are ones that the package promises."""
+        return not self.is_contrast and not self.result.study.beyond
+
+    @property
     def is_unexplained(self) -> bool:
         """Whether a method that is offered errs more than promised and nothing says why."""
-        return self.is_liberal and not (self.is_contrast or self.is_superseded) and not self.note
+        return self.is_liberal and self.is_offered and not self.note
 
     @property
     def word(self) -> str:
         """The verdict in a word."""
-        if set(self.verdicts) == {"none"}:
-            return "refuses"
-        if self.is_superseded:
+        if self.is_contrast:
+            return "contrast"
+        if self.result.study.beyond:
+            return "beyond"
+        if self.is_superseded and not self.is_liberal:
             return "superseded"
+        if set(self.verdicts) == {"none"} or (self.is_refusing and not self.is_liberal):
+            return "refuses"
         off = [name for name in ("liberal", "conservative") if name in self.verdicts]
-        return "contrast" if self.is_contrast else off[0] if off else "holds"
+        return off[0] if off else "holds"
 
 
 def coverage_run(result: Result, field: str) -> Tally:
@@ -106,21 +128,27 @@ def judge(results: Sequence[Result]) -> list[Judged]:
         All rows of the table.
     """
     cells = [_cells(result) for result in results]
-    judged = sum(trials > 0 for row in cells for _, trials in row)
-    level = FAMILY_ALPHA / (2 * max(judged, 1))
+    level = FAMILY_ALPHA / (2 * max(_offered_cells(results), 1))
     corrections = {(id(one.study), one.method): one.null.answered for one in results}
     rows = []
     for result, row in zip(results, cells, strict=True):
         verdicts = tuple(verdict(errors, trials, ALPHA, level) for errors, trials in row)
         corrected = corrections.get((id(result.study), f"{result.method}_corrected"), 0.0)
-        superseded = corrected > result.null.answered / 2
-        note = "" if superseded else _note(result, verdicts)
-        rows.append(Judged(result, (verdicts[0], verdicts[1], verdicts[2]), note, superseded))
+        superseded = corrected > result.null.answered
+        rows.append(Judged(result, (verdicts[0], verdicts[1], verdicts[2]), _note(result, verdicts), superseded))
     return rows
+
+
+def _offered_cells(results: Sequence[Result]) -> int:
+    """Count the errors that are judged: of contrasts and beyond the promise none are."""
+    offered = [one for one in results if one.method not in one.study.contrast and not one.study.beyond]
+    return sum(trials > 0 for one in offered for _, trials in _cells(one))
 
 
 def _note(result: Result, verdicts: Sequence[str]) -> str:
     """Return what the study says about a method that is off its level: about it, or about all that are too liberal."""
+    if result.study.beyond:
+        return result.study.beyond
     notes = result.study.notes
     if "liberal" in verdicts:
         general = "" if result.method in result.study.contrast else notes.get("*", "")
@@ -153,14 +181,14 @@ def page(results: Sequence[Result], *, seed: int, scale: float) -> str:
         Markdown without dates and durations: the same code and seed give the same page.
     """
     rows = judge(results)
-    parts = [_head(rows, seed, scale), _summary(rows)]
+    parts = [_head(rows, seed, scale), _summary(rows), _closest(rows)]
     for group, members in groupby(rows, key=lambda row: row.result.study.group):
         parts.append(_table(group, list(members)))
     return "\n\n".join(parts) + "\n"
 
 
 def _head(rows: Sequence[Judged], seed: int, scale: float) -> str:
-    cells = sum(trials > 0 for row in rows for _, trials in _cells(row.result))
+    cells = _offered_cells([row.result for row in rows])
     share = "" if scale == 1 else f" Replications were multiplied by {scale:g}."
     return HEAD.format(
         alpha=f"{100 * ALPHA:g}",
@@ -176,7 +204,7 @@ def _head(rows: Sequence[Judged], seed: int, scale: float) -> str:
 
 
 def _summary(rows: Sequence[Judged]) -> str:
-    words = ("holds", "conservative", "liberal", "refuses", "superseded", "contrast")
+    words = ("holds", "conservative", "liberal", "refuses", "superseded", "beyond", "contrast")
     lines = ["## Summary", "", "| group | " + " | ".join(words) + " |", "|---" + "|---:" * len(words) + "|"]
     for group, members in groupby(rows, key=lambda row: row.result.study.group):
         found = [row.word for row in members]
@@ -187,6 +215,30 @@ def _summary(rows: Sequence[Judged]) -> str:
     if unexplained:
         lines += ["", f"**{len(unexplained)} liberal rows without an explanation.**"]
     return "\n".join(lines)
+
+
+def _closest(rows: Sequence[Judged]) -> str:
+    """List the offered cells with the most errors for their Monte-Carlo error."""
+    found = []
+    for row in rows:
+        if row.is_offered and not row.is_refusing:
+            for (errors, trials), kind in zip(_cells(row.result), ("type-I error", "coverage", "lift"), strict=True):
+                if trials > 0:
+                    excess = (errors / trials - ALPHA) / np.sqrt(ALPHA * (1 - ALPHA) / trials)
+                    found.append((excess, kind, _share(errors, trials), row.result))
+    found.sort(key=lambda one: -one[0])
+    # The headline is another method's row once more.
+    found = [one for place, one in enumerate(found) if not any(_same(one, other) for other in found[:place])]
+    lines = ["Offered cells with the most errors, in standard errors above the promise:", ""]
+    lines += ["| standard errors | error | errors % | scenario | method |", "|---:|---|---:|---|---|"]
+    for excess, kind, share, result in found[:CLOSEST]:
+        scenario = f"{result.study.group}: {result.study.scenario}"
+        lines.append(f"| {excess:.1f} | {kind} | {share} | {scenario} | `{result.method}` |")
+    return "\n".join(lines)
+
+
+def _same(one: tuple[float, str, str, Result], other: tuple[float, str, str, Result]) -> bool:
+    return one[:3] == other[:3] and one[3].study is other[3].study
 
 
 def _table(group: str, rows: Sequence[Judged]) -> str:

@@ -20,6 +20,9 @@ from python_stats.simulation.trials import ALPHA, Trials, answers
 
 FloatArray = NDArray[np.float64]
 
+# What an estimate is scored by.
+SCORED = ("p_value", "effect_ci_low", "effect_ci_high", "lift_ci_low", "lift_ci_high")
+
 
 class Clusters(NamedTuple):
     """What the model ``cluster_moment`` adds to an arm's moments.
@@ -30,6 +33,8 @@ class Clusters(NamedTuple):
         Clusters of the arm.
     trace, level, level_trace : ndarray
         ``satterthwaite_trace``, ``cluster_level`` and ``cluster_level_trace``.
+    triples : mapping of str to ndarray
+        Sums of products of three residual totals, by their column.
     cov : ndarray, shape (..., k, k)
         Effective covariances, n times the CR2 covariances of the means.
     """
@@ -39,10 +44,12 @@ class Clusters(NamedTuple):
     level: FloatArray
     level_trace: FloatArray
     cov: FloatArray
+    triples: Mapping[str, FloatArray]
 
     def at(self, index: slice) -> Clusters:
         """Return the clusters of these cells."""
-        return Clusters(*(part[index] for part in self))
+        triples = {name: sums[index] for name, sums in self.triples.items()}
+        return Clusters(*(part[index] for part in self[:-1]), triples)
 
 
 def comparison_frame(
@@ -90,6 +97,8 @@ def comparison_frame(
         sums = triples[i] if triples is not None else {}
         for name in {name for names in TRIPLES.values() for name in names}:
             columns[f"{name}_{arm}"] = np.broadcast_to(np.ravel(sums.get(name, np.nan)), (rows,))
+            totals = np.nan if own is None else own.triples.get(name, np.nan)
+            columns[f"cluster_{name}_{arm}"] = np.broadcast_to(np.ravel(totals), (rows,))
         columns[f"clusters_{arm}"] = np.nan if own is None else own.count
         columns[f"satterthwaite_trace_{arm}"] = np.nan if own is None else own.trace
         columns[f"cluster_level_{arm}"] = np.nan if own is None else own.level
@@ -138,12 +147,20 @@ def shipped(
     Returns
     -------
     dict of str to Trials
-        By name of the estimator; NaN where it was not offered or had a status instead of a test.
+        By name of the estimator; NaN where it was not offered, had a status instead of a test, or a corrected estimate
+        beside it.
     """
     estimates = headline(frame)
+    picked = estimates[estimates["is_headline"]].assign(estimator="headline")
+    # An estimate that has a corrected one beside it is not what the marts go by.
+    corrected = estimates["estimator"].str.endswith("_corrected")
+    replaced = pd.MultiIndex.from_arrays(
+        [estimates.loc[corrected, "exp_id"], estimates.loc[corrected, "estimator"].str.removesuffix("_corrected")]
+    )
+    beside = pd.MultiIndex.from_frame(estimates[["exp_id", "estimator"]]).isin(replaced)
+    estimates.loc[beside, [*SCORED]] = np.nan
     result = by_estimator(estimates, frame, truth, lift_truth)
     if with_headline:
-        picked = estimates[estimates["is_headline"]].assign(estimator="headline")
         result.update(by_estimator(picked, frame, truth, lift_truth))
     return result
 
@@ -165,14 +182,13 @@ def by_estimator(
     truth, lift_truth : array_like, optional
         The effect and the lift that were simulated.
     """
-    columns = ("p_value", "effect_ci_low", "effect_ci_high", "lift_ci_low", "lift_ci_high")
     place = pd.Index(frame["exp_id"]).get_indexer(estimates["exp_id"])
-    estimates = estimates.reindex(columns=["estimator", *columns])
+    estimates = estimates.reindex(columns=["estimator", *SCORED])
     results = {}
     for name in estimates["estimator"].unique():
         rows = (estimates["estimator"] == name).to_numpy()
-        values = np.full((len(columns), len(frame)), np.nan)
-        values[:, place[rows]] = estimates.loc[rows, list(columns)].to_numpy(dtype=np.float64, na_value=np.nan).T
+        values = np.full((len(SCORED), len(frame)), np.nan)
+        values[:, place[rows]] = estimates.loc[rows, [*SCORED]].to_numpy(dtype=np.float64, na_value=np.nan).T
         p, low, high, lift_low, lift_high = values
         results[name] = answers(p, (low, high), truth, (lift_low, lift_high), lift_truth)
     return results

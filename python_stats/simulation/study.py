@@ -36,7 +36,9 @@ class Study:
     notes : mapping of str to str
         Why a method is off its level here, by method; what is noted for ``*`` goes for all that are.
     contrast : tuple of str
-        Methods that nobody should use here, shown for what goes wrong without the right one.
+        Methods that the package never takes by itself here, shown for what goes wrong without the right one.
+    beyond : str
+        Why no method promises anything for this population; empty where it is one that the promise is about.
     """
 
     group: str
@@ -47,6 +49,12 @@ class Study:
     block: int = 1_000
     notes: Mapping[str, str] = field(default_factory=dict)
     contrast: tuple[str, ...] = ()
+    beyond: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse to call what the package picks by itself a contrast."""
+        if "headline" in self.contrast:
+            raise ValueError(f"{self.group}: {self.scenario}: the headline is what the package offers, not a contrast")
 
 
 @dataclass

@@ -39,6 +39,11 @@ def unequal_sizes(clusters: int) -> IntArray:
     return np.maximum(np.rint(20 * np.exp(ndtri((np.arange(clusters) + 0.5) / clusters))).astype(np.int64), 2)
 
 
+def households(clusters: int) -> IntArray:
+    """Return households of one and of two units in turn."""
+    return 1 + np.arange(clusters) % 2
+
+
 def one_giant(clusters: int) -> IntArray:
     """Return one cluster as large as half of all the others together."""
     return np.array([10 * (clusters - 1), *[20] * (clusters - 1)])
@@ -85,13 +90,23 @@ def ratios(icc: float) -> Units:
     return draw
 
 
+REVENUE = 0.2 * np.exp(0.5)
+
+
+def revenue(rng: np.random.Generator, owner: IntArray, treated: NDArray[np.bool_], truth: float) -> FloatArray:
+    """Draw what units spend: 20 % something, lognormal(1) of it, times their household's taste and the effect."""
+    means = rng.gamma(2.0, 0.5, int(owner.max()) + 1)
+    spent = np.where(rng.random(owner.size) < 0.2, rng.lognormal(0, 1, owner.size), 0.0)
+    return (spent * means[owner] * (1 + truth / REVENUE * treated[owner]))[:, None]
+
+
 def _drawn(
-    rng: np.random.Generator, replications: int, sizes: IntArray, units: Units, truth: float
+    rng: np.random.Generator, replications: int, sizes: IntArray, units: Units, truth: float, share: float = 0.5
 ) -> tuple[IntArray, NDArray[np.bool_], FloatArray]:
-    """Sizes and arms of the clusters, shape (replications, clusters), half of them treated at random; and the units."""
+    """Draw sizes and arms of the clusters, shape (replications, clusters), a share of them treated; and the units."""
     clusters = sizes.size
     size = np.broadcast_to(sizes, (replications, clusters))
-    treated = rng.random((replications, clusters)).argsort(axis=1) < clusters // 2
+    treated = rng.random((replications, clusters)).argsort(axis=1) < int(clusters * share)
     owner = np.repeat(np.arange(size.size), size.ravel())
     return size, treated, units(rng, owner, treated.ravel(), truth)
 
@@ -104,18 +119,19 @@ def by_cluster(
     mean: float,
     metric_type: str = "mean",
     alternative: str = "two_sided",
+    share: float = 0.5,
 ) -> Simulate:
-    """Compare half of the clusters with the other half, by what the package ships and by the library's other kinds."""
+    """Compare a share of the clusters with the others, by what the package ships and by the library's other kinds."""
 
     def simulate(rng: np.random.Generator, replications: int, with_effect: bool) -> dict[str, Trials]:
         truth = effect if with_effect else 0.0
-        size, treated, drawn = _drawn(rng, replications, sizes, units, truth)
+        size, treated, drawn = _drawn(rng, replications, sizes, units, truth, share)
         ratio = metric_type == "ratio"
         arms, parts, rows = cluster_arms(size, treated, drawn, is_ratio=ratio)
         names = ("numerator", "denominator") if ratio else ("numerator", "covariate")[: drawn.shape[1]]
         frame = comparison_frame(*arms, names, metric_type=metric_type, clusters=parts, alternative=alternative)
         result = shipped(frame, truth, truth / mean, with_headline=True)
-        if alternative != "two_sided":
+        if alternative != "two_sided" or share != 0.5:
             return result
         if not ratio:
             columns = [column for arm in arms for column in (arm.mean[:, 0], arm.var[:, 0], arm.n)]
@@ -206,6 +222,12 @@ STUDIES = [
     ),
     _study("mean, 20 clusters, one as large as half of the others", "0.6 sd",
            by_cluster(one_giant(20), values(0.1, 10), effect=0.6, mean=10)),
+    *(
+        _study(f"revenue, {clusters:,} households of one or two, a tenth of them treated", f"+{lift:.0%}",
+               by_cluster(households(clusters), revenue, effect=lift * REVENUE, mean=REVENUE, share=0.1),
+               replications=4_000)
+        for clusters, lift in ((1_000, 0.8), (3_000, 0.5))
+    ),
     _study("mean, 20 clusters, equal sizes, one-sided", "0.4 sd",
            by_cluster(equal_sizes(20), values(0.1, 10), effect=0.4, mean=10, alternative="greater")),
     *(

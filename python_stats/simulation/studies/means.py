@@ -138,6 +138,11 @@ PLACEMENTS = (
     "Mann-Whitney p-value beside it holds"
 )
 
+MULTIPLIED = (
+    "an effect that multiplies heavy-tailed values several times: the arms' skewness differs by as much and cannot be "
+    "estimated from so few large values. The test holds; the interval of so large an effect covers too little"
+)
+
 REVENUE = zero_inflated(0.1, 1.0)
 HEAVY = zero_inflated(0.05, 1.5)
 SKEWED = (
@@ -149,13 +154,20 @@ SKEWED = (
 
 
 def _means(
-    scenario: str, effect: str, simulate: Simulate, *, contrast: tuple[str, ...] = (), block: int = 1_000
+    scenario: str,
+    effect: str,
+    simulate: Simulate,
+    *,
+    contrast: tuple[str, ...] = (),
+    block: int = 1_000,
+    beyond: str = "",
 ) -> Study:
-    return Study(GROUP, scenario, effect, simulate, 10_000, block, contrast=contrast)
+    return Study(GROUP, scenario, effect, simulate, 10_000, block, contrast=contrast, beyond=beyond)
 
 
-def _tails(scenario: str, effect: str, simulate: Simulate, block: int = 1_000, contrast: tuple[str, ...] = ()) -> Study:
-    return Study(ROBUST_GROUP, scenario, effect, simulate, 10_000, block, {"mann_whitney": PLACEMENTS}, contrast)
+def _tails(scenario: str, effect: str, simulate: Simulate, block: int = 1_000, beyond: str = "") -> Study:
+    notes = {"mann_whitney": PLACEMENTS}
+    return Study(ROBUST_GROUP, scenario, effect, simulate, 10_000, block, notes, beyond=beyond)
 
 
 def _lopsided(name: str, population: Population, n: tuple[int, int], lift: float) -> Study:
@@ -179,9 +191,8 @@ STUDIES = [
            two_means(REVENUE, REVENUE, (2000, 2000), lift=0.35)),
     _means("10 % non-zero, lognormal(1), 100 + 100", "+20 %",
            two_means(REVENUE, REVENUE, (100, 100), lift=0.2), contrast=(POOLED,)),
-    # No experiment has such an effect; what the interval does there is worth knowing.
     _means("10 % non-zero, lognormal(1), 100 + 100, tripled", "+200 %",
-           two_means(REVENUE, REVENUE, (100, 100), lift=2.0), contrast=("difference", "headline", POOLED, PLAIN)),
+           two_means(REVENUE, REVENUE, (100, 100), lift=2.0), contrast=(POOLED, PLAIN), beyond=MULTIPLIED),
     _means("5 % non-zero, lognormal(1.5), 5,000 + 5,000", "+60 %",
            two_means(HEAVY, HEAVY, (5000, 5000), lift=0.6), contrast=(POOLED,), block=500),
     _means("5 % non-zero, lognormal(1.5), 99/1 split: 9,900 + 100", "+500 %",
@@ -207,8 +218,7 @@ STUDIES = [
     _tails("10 % non-zero, lognormal(1.5), 1,000 + 1,000", "+20 %",
            tails(zero_inflated(0.1, 1.5), (1000, 1000), lift=0.2, trimmed=False, geometric=False)),
     _tails("10 % non-zero, lognormal(1.5), 1,000 + 1,000, doubled", "+100 %",
-           tails(zero_inflated(0.1, 1.5), (1000, 1000), lift=1.0, trimmed=False, geometric=False),
-           contrast=("difference", "headline")),
+           tails(zero_inflated(0.1, 1.5), (1000, 1000), lift=1.0, trimmed=False, geometric=False), beyond=MULTIPLIED),
     _tails("10 % non-zero, lognormal(1.5), 99/1 split: 4,950 + 50", "+1,000 %",
            tails(zero_inflated(0.1, 1.5), (4950, 50), lift=10.0, trimmed=False, geometric=False), 500),
     _tails("Poisson(1), 100 + 100", "+50 %",

@@ -104,7 +104,8 @@ def of_clusters(clusters: int, *, effect: float) -> Simulate:
             robust = cluster_moments(np.repeat(np.arange(replications * DAYS), own), size, totals)
             effective = robust.n[:, None, None] * robust.cr2
             level = (robust.level_cr2, robust.level_squared_cr2)
-            parts.append(Clusters(robust.clusters, robust.trace_squared_cr2, *level, effective))
+            # Normal clusters in equal arms: nothing is skewed.
+            parts.append(Clusters(robust.clusters, robust.trace_squared_cr2, *level, effective, {}))
         frame = comparison_frame(*arms, ("numerator",), clusters=(parts[0], parts[1]))
         return scored(frame, truth, float(DAYS * clusters * per_day), effect)
 

@@ -39,6 +39,7 @@ def arm_moments(arm: str, units: dict[str, Any]) -> dict[str, float]:
         row[f"{name}_{arm}"] = np.prod([columns[part] for part in triple], axis=0).sum() if known else np.nan
     row[f"clusters_{arm}"] = row[f"satterthwaite_trace_{arm}"] = np.nan
     row[f"cluster_level_{arm}"] = row[f"cluster_level_trace_{arm}"] = np.nan
+    row |= {f"cluster_{name}_{arm}": np.nan for name in TRIPLES}
     return row
 
 

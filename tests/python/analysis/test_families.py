@@ -18,6 +18,7 @@ def headlines(p, **columns):
         "dimension": "all", "segment": "all", "look_date": "2026-03-30", "role": "secondary", "is_headline": True,
         "p_value": p, "sequential_p_value": np.nan, "alpha": 0.05, "correction": "holm", "effect": 1.0,
         "effect_se": 0.5, "df": np.nan, "control_variance": np.nan, "alternative": "two_sided",
+        "reference_skewness": 0.0,
     }  # fmt: skip
     return pd.DataFrame({**table, **columns})
 
@@ -95,3 +96,11 @@ def test_dunnett_without_the_shared_variance_is_bonferroni_and_says_so():
 
 def test_an_empty_table_stays_empty():
     assert correct_families(headlines([])).empty
+
+
+def test_dunnett_of_a_transformed_statistic_is_bonferroni_and_says_so():
+    table = headlines([0.01, 0.02], variant_id=["a", "b"], metric_id="m", correction="dunnett", control_variance=0.1,
+                      reference_skewness=[0.3, 0.0], df=90.0)  # fmt: skip
+    corrected = correct_families(table)
+    assert set(corrected["correction"]) == {"bonferroni"}
+    assert corrected["p_value_adjusted"].tolist() == pytest.approx([0.02, 0.04])

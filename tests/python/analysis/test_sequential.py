@@ -11,6 +11,7 @@ from scipy.stats import multivariate_normal, norm, t
 from python_stats.always_valid import asymptotic_cs, msprt
 from python_stats.analysis.sequential import SEQUENTIAL_COLUMNS, monitored
 from python_stats.hall_transformation import hall_wald
+from python_stats.lift import fieller_at
 from python_stats.spending import alpha_spending
 
 METHODS = [
@@ -43,7 +44,7 @@ def looks(
         effect_se=test.se, statistic=test.statistic, df=test.df, p_value=test.p_value, effect_ci_low=test.ci_low,
         effect_ci_high=test.ci_high, lift=test.effect, lift_ci_low=test.ci_low, lift_ci_high=test.ci_high,
         status=np.broadcast_to(status, number * size), effect_skewness=np.broadcast_to(skewness, number * size),
-        estimator="difference_corrected",
+        reference_skewness=np.broadcast_to(skewness, number * size), se_control=0.05, cov_effect_control=-0.0025,
     )  # fmt: skip
     frame.loc[frame["status"] != "ok", ["statistic", "p_value", "effect_se"]] = np.nan
     plan = keys.assign(
@@ -340,6 +341,31 @@ def test_the_interval_of_a_skewed_estimate_reaches_as_far_as_its_transformed_tes
 def test_the_skewness_of_an_estimate_that_is_not_transformed_changes_nothing():
     effect, units = np.array([[0.2, 0.1, 0.3]]), np.array([100.0, 200.0, 300.0])
     frame, plan = looks(effect, 0.1, units)
-    plain = monitored(frame.assign(estimator="difference"), plan)
-    skewed = monitored(frame.assign(estimator="difference", effect_skewness=0.6), plan)
+    plain, skewed = monitored(frame, plan), monitored(frame.assign(effect_skewness=0.6), plan)
     pd.testing.assert_frame_equal(plain[list(SEQUENTIAL_COLUMNS)], skewed[list(SEQUENTIAL_COLUMNS)])
+
+
+@pytest.mark.parametrize(("method", "parameter"), METHODS)
+def test_a_look_that_is_refused_for_its_skewness_undoes_no_crossing(method, parameter):
+    effect, units = np.array([[0.1, 0.6, 0.6, 0.6], [0.0, 0.0, 0.0, 0.0]]), np.array([250.0, 500.0, 750.0, 1000.0])
+    status = np.tile(np.array(["ok", "ok", "ok", "too_skewed"]), 2)
+    got = monitored(*looks(effect, 0.1, units, method=method, parameter=parameter, status=status))
+    p, crossed = (column(got, name, (2, 4)) for name in ("sequential_p_value", "is_crossed"))
+    assert p[0, 3] == p[0, 2] <= 0.05 and crossed[0, 1:].all()
+    assert p[1, 3] == p[1, 2] > 0.05
+    assert np.isnan(column(got, "sequential_boundary", (2, 4))[:, 3]).all()
+    always = column(got, "always_valid_p_value", (2, 4))
+    assert always[0, 3] == always[0, 2]
+    first = monitored(*looks(effect, 0.1, units, method=method, parameter=parameter,
+                             status=np.tile(np.array(["too_skewed", "ok", "ok", "ok"]), 2)))  # fmt: skip
+    assert (column(first, "sequential_p_value", (2, 4))[:, 0] == 1.0).all()
+
+
+def test_the_lift_of_a_skewed_estimate_is_fiellers_set_at_the_sequential_reach():
+    frame, plan = looks([[0.3, 0.4]], 0.1, np.array([500.0, 1000.0]), method="msprt", skewness=0.4)
+    got = monitored(frame, plan).iloc[1]
+    z = [got["sequential_ci_low"], got["sequential_ci_high"]]
+    below, above = (0.4 - z[0]) / 0.1, (z[1] - 0.4) / 0.1
+    want = fieller_at(0.4, 0.1, 1.0, 0.05, below, above, cov_effect_control=-0.0025)
+    assert got["sequential_lift_ci_low"] == pytest.approx(float(want.ci_low), rel=1e-9)
+    assert got["sequential_lift_ci_high"] == pytest.approx(float(want.ci_high), rel=1e-9)

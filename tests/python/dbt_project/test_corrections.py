@@ -37,7 +37,7 @@ def programme(write_experiment, stack):
             }
     designs["small"] = {}
     for variant in ("control", "treatment"):
-        visits = rng.poisson(4, 45) + 1
+        visits = rng.poisson(4, 30) + 1
         designs["small"][variant] = {"visits": visits, "orders": rng.binomial(visits, 0.3)}
     designs["markets"] = {}
     for variant in ("control", "treatment"):

@@ -217,3 +217,41 @@ def test_the_committed_page_is_of_these_studies_and_explains_every_failure():
     listed = re.findall(r"^\| (.+?); effect: .*?; [\d,]+ replications \|", text, flags=re.MULTILINE)
     assert listed == [study.scenario for study in STUDIES]
     assert "unexplained" not in text
+
+
+def test_a_method_with_a_corrected_one_beside_it_is_judged_by_where_it_stands():
+    def simulate(rng: np.random.Generator, replications: int, with_effect: bool) -> dict[str, Trials]:
+        p, replaced = rng.random(replications), rng.random(replications) < 0.7
+        good, bad = np.where(replaced, np.nan, p), np.where(replaced, np.nan, p / 3)
+        corrected = answers(np.where(replaced, p, np.nan))
+        return {"good": answers(good), "good_corrected": corrected, "bad": answers(bad), "bad_corrected": corrected,
+                "rare": answers(p), "rare_corrected": answers(np.where(p < 0.3, p / 5, np.nan))}  # fmt: skip
+
+    rows = {row.result.method: row for row in judge(run(Study("Group", "coins", "none", simulate, 4_000), seed=1))}
+    assert [rows[name].word for name in ("good", "good_corrected", "bad", "rare")] == [
+        "superseded", "holds", "liberal", "holds",
+    ]  # fmt: skip
+    assert rows["bad"].is_unexplained and rows["rare_corrected"].is_unexplained
+
+
+def test_what_the_package_picks_is_no_contrast_and_what_is_beyond_its_promise_says_why():
+    def simulate(rng: np.random.Generator, replications: int, with_effect: bool) -> dict[str, Trials]:
+        return {"headline": answers(rng.random(replications) / 3)}
+
+    with pytest.raises(ValueError, match="headline"):
+        Study("Group", "coins", "none", simulate, contrast=("headline",))
+    study = Study("Group", "coins", "none", simulate, 2_000, beyond="because")
+    results = run(study, seed=1)
+    (row,) = judge(results)
+    assert (row.word, row.is_unexplained) == ("beyond", False)
+    assert "1. Because." in page(results, seed=1, scale=1)
+
+
+def test_the_page_lists_the_offered_cells_with_the_most_errors_once():
+    def simulate(rng: np.random.Generator, replications: int, with_effect: bool) -> dict[str, Trials]:
+        p = rng.random(replications)
+        return {"method": answers(p), "headline": answers(p), "contrast": answers(p / 3)}
+
+    text = page(run(Study("Group", "coins", "none", simulate, 2_000, contrast=("contrast",)), seed=1), seed=1, scale=1)
+    listed = [line for line in text.splitlines() if line.endswith("| Group: coins | `method` |")]
+    assert len(listed) == 1 and "Group: coins | `headline`" not in text and "Group: coins | `contrast`" not in text

@@ -18,6 +18,7 @@ from python_stats.clusters import (
     bell_mccaffrey_df,
     cluster_arm,
     cluster_difference,
+    cluster_level_df,
     cluster_mean_t,
     randomization_advised,
 )
@@ -375,3 +376,11 @@ def test_randomisation_is_advised_for_few_or_lopsided_clusters():
     assert randomization_advised(even, giant)
     assert randomization_advised(undefined, even)
     assert FEW_CLUSTERS > 2 * RANDOMIZATION_CLUSTERS
+
+
+def test_trap_one_cluster_with_nearly_all_of_an_arm_leaves_one_degree_of_freedom_not_none():
+    for size in ([1e5, 1, 1, 1], [1e6, 1, 1, 1], [1e5] + [1.0] * 20):
+        m = cluster_moments([0] * len(size), size, np.arange(len(size), dtype=float))
+        parts = [m.level_cr2[0], m.level_squared_cr2[0]]
+        df = float(cluster_level_df(*parts, *parts))
+        assert 1.0 <= df < 3.0

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from python_stats.hall_transformation import hall_lift, hall_quantile, hall_statistic, hall_wald
-from python_stats.lift import fieller_lift
+from python_stats.lift import fieller_at, fieller_lift
 from python_stats.skewness import pooled_skewness, skewness_of_difference
 from python_stats.wald import wald
 
@@ -97,3 +97,23 @@ def test_what_is_missing_stays_missing():
     assert np.isnan(found.p_value).all() and np.isnan(found.ci_low).all()
     lift = hall_lift([1.0, 1.0], 0.2, [10.0, 0.0], 0.1, [np.nan, 0.1])
     assert np.isnan(lift.ci_low).all() and lift.method.tolist() == ["undefined", "undefined"]
+
+
+def test_a_reach_of_hundreds_of_standard_errors_is_kept():
+    """One degree of freedom at a level of one percent: 63 standard errors."""
+    test, lift = (
+        hall_wald(1000.0, 10.0, 1.0, 0.0, alpha=0.01),
+        hall_lift(1000.0, 10.0, 1e6, 1e-3, 0.0, df=1.0, alpha=0.01),
+    )
+    assert float(lift.ci_low) * 1e6 == pytest.approx(float(test.ci_low), rel=1e-6)
+
+
+def test_a_one_sided_lift_needs_its_own_side_only():
+    # The base is 2.2 standard errors from zero: bounded at a reach of 2, not at one of 2.5.
+    parts = (1.0, 1.0, 2.2, 1.0)
+    both = fieller_at(*parts, 2.0, 2.5)
+    assert (float(both.ci_low), float(both.ci_high)) == (-np.inf, np.inf)
+    greater = fieller_at(*parts, 2.0, 2.5, alternative="greater")
+    assert np.isfinite(greater.ci_low) and greater.ci_high == np.inf and str(greater.method) == "fieller"
+    less = fieller_at(*parts, 2.0, 2.5, alternative="less")
+    assert (float(less.ci_low), float(less.ci_high)) == (-np.inf, np.inf) and str(less.method) != "fieller"
