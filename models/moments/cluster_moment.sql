@@ -1,7 +1,7 @@
 -- Cluster-robust second moments at every look: the same names and use as in look_moment (a variance divided by n is the
--- variance of the mean), but from the residual totals of clusters, with the CR2 weights 1 / (1 - share of the cluster), and
--- with the terms from which the degrees of freedom of a comparison follow, with independent units (Bell-McCaffrey) and with
--- clusters that vary as wholes; and the sums of products of three residual totals, for the skewness. The share is that of the arm's
+-- variance of the mean), but from the residual totals of clusters, with the CR2 weights 1 / (1 - share of the cluster); the
+-- terms from which the degrees of freedom of a comparison follow, with independent units (Bell-McCaffrey) and with clusters
+-- that vary as wholes; and the sums of products of three residual totals, for the skewness. The share is that of the arm's
 -- units, for ratios that of its denominator. Derivation: docs/statistics/clusters.md.
 {%- set variables = dbt_experiments.moment_variables() %}
 {%- set pairs = dbt_experiments.moment_pairs() %}

@@ -154,7 +154,9 @@ class Project:
 
     def health(self, exp_id: str) -> pd.DataFrame:
         """Read the checks of one experiment by name."""
-        return self.table("experiment_health").query("exp_id == @exp_id").set_index("check_name")
+        checks = self.table("experiment_health").query("exp_id == @exp_id")
+        # A table has no order.
+        return checks.sort_values(["check_name", "scope"]).set_index("check_name")
 
     def decision(self, exp_id: str) -> pd.Series:
         """Read the one row of an experiment in the scorecard."""
