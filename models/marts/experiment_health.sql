@@ -1,5 +1,7 @@
 -- Can the experiment be trusted: every check of every experiment, with its numbers and a sentence. A check that does not apply
 -- is a row that says so, so that silence never looks like health.
+{#- Estimators that take a difference as normal and have no correction where it is skewed. #}
+{%- set uncorrected = "'regression', 'poststratified', 'difference_in_differences', 'cace', 'cr3', 'wild_bootstrap'" %}
 
 with experiment as (
     select
@@ -331,12 +333,12 @@ normal_approximation as (
             estimator,
             abs(effect_skewness) as largest,
             abs(effect_skewness) > {{ var('skewness_corrected_from', 0.1) }}
-            and estimator in ('regression', 'poststratified', 'difference_in_differences', 'cace') as is_uncorrected,
+            and estimator in ({{ uncorrected }}) as is_uncorrected,
             row_number() over (
                 partition by exp_id
                 order by
                     abs(effect_skewness) > {{ var('skewness_limit', 0.7) }} desc,
-                    estimator in ('regression', 'poststratified', 'difference_in_differences', 'cace') desc,
+                    estimator in ({{ uncorrected }}) desc,
                     abs(effect_skewness) desc,
                     metric_id asc,
                     variant_id asc

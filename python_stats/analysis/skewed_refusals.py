@@ -10,12 +10,12 @@ from python_stats.analysis.estimate_rows import KEYS
 from python_stats.analysis.quantile_estimates import is_quantile
 
 # They take the difference of the arms as normal, by sums that no skewness follows from.
-UNCORRECTED = ("regression", "poststratified", "difference_in_differences", "cace")
+UNCORRECTED = ("regression", "poststratified", "difference_in_differences", "cace", "cr3", "wild_bootstrap")
 
 # What a refused row does not have.
 NUMBERS = [
     "effect_se", "effect_ci_low", "effect_ci_high", "statistic", "df", "p_value", "lift_ci_low", "lift_ci_high",
-    "variance_reduction",
+    "variance_reduction", "p_value_resolution",
 ]  # fmt: skip
 
 

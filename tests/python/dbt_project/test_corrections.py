@@ -22,7 +22,7 @@ def spenders(rng, size, share, sigma=1.0):
 def programme(write_experiment, stack):
     rng = np.random.default_rng(20250301)
     designs, clusters = {}, {}
-    for exp_id, sizes in {"holdout": (2700, 300), "sliver": (2970, 30)}.items():
+    for exp_id, sizes in {"holdout": (2700, 300), "before_after": (2700, 300), "sliver": (2970, 30)}.items():
         designs[exp_id] = {}
         for variant, size, factor in zip(("control", "treatment"), sizes, (1.0, 1.15), strict=True):
             taste = rng.gamma(1.0, 1.0, size)
@@ -53,7 +53,7 @@ def programme(write_experiment, stack):
     tables = [
         write_experiment(
             exp_id, arms, primary=next(iter(arms["control"])), assigned_days=4,
-            traffic={"control": 9, "treatment": 1} if exp_id == "holdout" else None,
+            traffic={"control": 9, "treatment": 1} if exp_id in ("holdout", "before_after") else None,
             clusters=clusters if exp_id == "markets" else None,
         )
         for exp_id, arms in designs.items()
@@ -61,6 +61,7 @@ def programme(write_experiment, stack):
     plan = [
         *(("holdout", metric, None) for metric in ("spend", "minutes", "order_rate", "rare")),
         ("holdout", "spend_plain", "difference"),
+        ("before_after", "minutes", "difference_in_differences"),
         ("sliver", "spend", None),
         ("small", "order_rate", None),
         *(("markets", metric, None) for metric in ("trips", "seldom")),
@@ -172,6 +173,14 @@ def test_five_buyers_are_no_test(built):
     assert health.loc["normal_approximation", "status"] == "warn"
     assert "too far from normal" in health.loc["normal_approximation", "message"]
     assert built.health("holdout").loc["normal_approximation", "status"] == "pass"
+
+
+def test_a_planned_estimator_without_a_correction_is_warned_of(built):
+    row = built.result("before_after", "minutes")
+    assert (row["estimator"], row["status"]) == ("difference_in_differences", "ok")
+    assert 0.1 < abs(row["effect_skewness"]) < 0.7
+    check = built.health("before_after").loc["normal_approximation"]
+    assert check["status"] == "warn" and "difference_in_differences has no correction" in check["message"]
 
 
 def test_a_rate_with_few_events_has_the_limits_of_its_own_test(built, programme):
