@@ -229,7 +229,7 @@ def hall_reach(
     Examples
     --------
     >>> [round(float(x), 3) for x in hall_reach(np.inf, 0.3)]
-    [1.595, 2.575]
+    [1.63, 2.65]
     """
     q = t_quantile(np.asarray(df, dtype=np.float64), tail_alpha(check_alpha(alpha), check_alternative(alternative)))
     return hall_quantile(q, skewness), -hall_quantile(-q, skewness)

@@ -92,4 +92,8 @@ def run(study: Study, *, seed: int, scale: float = 1.0) -> list[Result]:
             block = min(study.block, replications - start)
             for method, trials in study.simulate(rng, block, with_effect).items():
                 tallies.setdefault(method, (Tally(), Tally()))[with_effect].add(trials)
+    for pair in tallies.values():
+        for tally in pair:
+            # A method without a row in some block had no answer there.
+            tally.replications = replications
     return [Result(study, method, *pair) for method, pair in tallies.items()]

@@ -255,3 +255,14 @@ def test_the_page_lists_the_offered_cells_with_the_most_errors_once():
     text = page(run(Study("Group", "coins", "none", simulate, 2_000, contrast=("contrast",)), seed=1), seed=1, scale=1)
     listed = [line for line in text.splitlines() if line.endswith("| Group: coins | `method` |")]
     assert len(listed) == 1 and "Group: coins | `headline`" not in text and "Group: coins | `contrast`" not in text
+
+
+def test_a_method_that_is_missing_from_a_block_had_no_answer_there():
+    calls = iter(range(100))
+
+    def simulate(rng: np.random.Generator, replications: int, with_effect: bool) -> dict[str, Trials]:
+        p = rng.random(replications)
+        return {"always": answers(p), **({"rare": answers(p)} if next(calls) == 0 else {})}
+
+    always, rare = run(Study("Group", "coins", "none", simulate, 400, block=100), seed=1)
+    assert (always.null.refused, rare.null.refused, rare.effect.refused) == (0.0, 0.75, 1.0)
