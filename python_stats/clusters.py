@@ -281,9 +281,9 @@ def cluster_difference(
     kind : str, default "CR2"
         One of the names above.
     working_model : {"units", "clusters"}, default "units"
-        What the degrees of freedom of CR2 rest on: `bell_mccaffrey_df` or `cluster_level_df`. In the calibration of
-        this package the first reject 6 to 8 % at a nominal 5 where sizes are very unequal, the second 5 or less. The
-        other kinds do not look at it.
+        What the degrees of freedom of CR2 rest on: `bell_mccaffrey_df` or `cluster_level_df`. The first reject
+        more than 6 % at a nominal 5 where sizes are very unequal and clusters alike, the second 5 or less. The other
+        kinds do not look at it.
     alpha, alternative, null : array_like
         As in `python_stats.wald.wald`.
 

@@ -141,7 +141,7 @@ def hall_wald(
     [2.4767, 0.0133, 0.3701, 4.6503]
     """
     plain = wald(effect, se, df, alpha=alpha, alternative=alternative, null=null)
-    low, high = hall_reach(df, skewness, alpha=alpha, alternative=alternative)
+    low, high = hall_reach(_reference(df, alpha, alternative), skewness)
     with np.errstate(all="ignore"):
         statistic = hall_statistic(plain.statistic, skewness)
         p = p_value(statistic, df, alternative=alternative)
@@ -200,36 +200,37 @@ def hall_lift(
     >>> [round(float(x), 4) for x in (result.lift, result.ci_low, result.ci_high)], str(result.method)
     ([0.05, 0.0171, 0.1058], 'fieller')
     """
-    below, above = hall_reach(df, skewness, alpha=alpha, alternative=alternative)
+    below, above = hall_reach(_reference(df, alpha, alternative), skewness)
     return fieller_at(
         effect, se, mean_control, se_control, below, above,
         cov_effect_control=cov_effect_control, alternative=alternative,
     )  # fmt: skip
 
 
-def hall_reach(
-    df: npt.ArrayLike,
-    skewness: npt.ArrayLike,
-    *,
-    alpha: npt.ArrayLike = 0.05,
-    alternative: npt.ArrayLike = "two_sided",
-) -> tuple[FloatArray, FloatArray]:
+def hall_reach(quantile: npt.ArrayLike, skewness: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """How many standard errors the interval of a skewed effect reaches below and above it.
 
     Parameters
     ----------
-    df, skewness, alpha, alternative : array_like
-        As in `hall_wald`.
+    quantile : array_like
+        What the transformed statistic is compared with.
+    skewness : array_like
+        As in `hall_statistic`.
 
     Returns
     -------
     below, above : ndarray
-        Both are the t quantile where there is no skewness.
+        Both are the quantile where there is no skewness.
 
     Examples
     --------
-    >>> [round(float(x), 3) for x in hall_reach(np.inf, 0.3)]
+    >>> [round(float(x), 3) for x in hall_reach(1.959964, 0.3)]
     [1.63, 2.65]
     """
-    q = t_quantile(np.asarray(df, dtype=np.float64), tail_alpha(check_alpha(alpha), check_alternative(alternative)))
+    q = np.asarray(quantile, dtype=np.float64)
     return hall_quantile(q, skewness), -hall_quantile(-q, skewness)
+
+
+def _reference(df: npt.ArrayLike, alpha: npt.ArrayLike, alternative: npt.ArrayLike) -> FloatArray:
+    """Quantile that the test compares with."""
+    return t_quantile(np.asarray(df, dtype=np.float64), tail_alpha(check_alpha(alpha), check_alternative(alternative)))

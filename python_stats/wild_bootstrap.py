@@ -216,8 +216,8 @@ def wild_cluster_bootstrap(
         WCR (True) keeps its level with fewer clusters than WCU.
     scores : {"residuals", "jackknifed"}, default "residuals"
         What the weights multiply: a cluster's residuals, or those around a mean that the cluster had no part in, which
-        are larger by ``1 / (1 - share)``. The former is the classic bootstrap (WCR-C), which with ten clusters of very
-        unequal size rejects 6 to 7 % at a nominal 5; the latter (WCR-S) holds there. With equal sizes they agree.
+        are larger by ``1 / (1 - share)``. The former is the classic bootstrap (WCR-C), which rejects too often with
+        ten clusters of very unequal size; the latter (WCR-S) holds there. With equal sizes they agree.
     draws : int, default 9999
         Monte Carlo draws. As in boottest, Rademacher signs are enumerated instead when there are no more than ``draws``
         sign vectors, ``2**G <= draws``.

@@ -1,6 +1,6 @@
 -- Can the experiment be trusted: every check of every experiment, with its numbers and a sentence. A check that does not apply
 -- is a row that says so, so that silence never looks like health.
-{#- Estimators that take a difference as normal and have no correction where it is skewed. #}
+{#- Estimators that take a difference as normal and have no correction where it is skewed: UNCORRECTED in python_stats. #}
 {%- set uncorrected = "'regression', 'poststratified', 'difference_in_differences', 'cace', 'cr3', 'wild_bootstrap'" %}
 
 with experiment as (
@@ -347,7 +347,6 @@ normal_approximation as (
         where
             population = 'assigned' and effect_skewness is not null
             and metric_type not in ('proportion', 'retention')
-            and estimator not in ('permutation', 'trimmed', 'geometric', 'mann_whitney')
     ) as skewed
         on experiment.exp_id = skewed.exp_id and skewed.place = 1
 ),

@@ -20,7 +20,7 @@ from python_stats.hall_transformation import hall_lift, hall_wald
 from python_stats.lift import Lift, lift_interval
 
 # Where the degrees of freedom for clusters that vary as wholes are below this share of Bell and McCaffrey's, the sizes
-# are too unequal for the latter: with clusters that are alike they reject up to 6 % at three quarters, 8 % at a third.
+# are too unequal for the latter.
 UNEQUAL_DF_SHARE = 0.8
 # With so many, t is normal to a percent of its quantile: thousands of households keep the usual row as the headline.
 ENOUGH_DF = 200.0

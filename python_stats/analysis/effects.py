@@ -102,7 +102,7 @@ def all_estimates(comparisons: pd.DataFrame, evidence: Evidence, settings: Setti
     ):
         if len(moments):
             parts.append(estimate(possible, moments, **options))
-    estimates = refuse_skewed(stacked(parts), comparisons, settings.skewness_limit)
+    estimates = refuse_skewed(stacked(parts), settings.skewness_limit)
     estimates = mark_headline(estimates, comparisons)
     headlines = estimates[estimates["is_headline"]]
     readings = bayesian_readings(comparisons, headlines, prior_lift_sd=settings.prior_lift_sd)

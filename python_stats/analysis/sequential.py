@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from python_stats.always_valid import AlwaysValid, asymptotic_cs, asymptotic_cs_rho, msprt
 from python_stats.analysis.estimate_rows import KEYS
-from python_stats.hall_transformation import hall_quantile
+from python_stats.hall_transformation import hall_reach
 from python_stats.lift import fieller_at
 from python_stats.normal_scale import t_of_z, z_of_t
 from python_stats.repeated_looks import repeated_looks
@@ -166,7 +166,7 @@ def monitored(looks: pd.DataFrame, comparisons: pd.DataFrame, *, target_units: f
         # The interval of the look that ended the design is made of that look's estimate, too.
         source = starts[row] + reading.source[row, look]
         width = t_of_z(reading.boundary[row, reading.source[row, look]], df[source])
-        below, above = hall_quantile(width, skewness[source]), -hall_quantile(-width, skewness[source])
+        below, above = hall_reach(width, skewness[source])
         known = np.isfinite(width * se[source])
         low = np.where(known, np.where(alternative == "less", -np.inf, effect[source] - below * se[source]), np.nan)
         high = np.where(known, np.where(alternative == "greater", np.inf, effect[source] + above * se[source]), np.nan)
@@ -174,7 +174,7 @@ def monitored(looks: pd.DataFrame, comparisons: pd.DataFrame, *, target_units: f
 
     low, high, reach = interval(chosen)
     fixed = _fixed_width(table, df)
-    own = (hall_quantile(fixed, skewness), -hall_quantile(-fixed, skewness))
+    own = hall_reach(fixed, skewness)
     is_own = chosen.source[row, look] == look
     widening = [np.where(is_own, far / near, np.nan) for far, near in zip(reach, own, strict=True)]
     lift_low, lift_high = _widened_lift(table, widening[0], widening[1])

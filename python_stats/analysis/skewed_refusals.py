@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from python_stats.analysis.effect_skewness import mean_skewness, ratio_skewness
 from python_stats.analysis.estimate_rows import KEYS
-from python_stats.analysis.quantile_estimates import is_quantile
+from python_stats.analysis.rate_counts import RATES
 
 # They take the difference of the arms as normal, by sums that no skewness follows from.
 UNCORRECTED = ("regression", "poststratified", "difference_in_differences", "cace", "cr3", "wild_bootstrap")
@@ -19,17 +18,16 @@ NUMBERS = [
 ]  # fmt: skip
 
 
-def refuse_skewed(estimates: pd.DataFrame, comparisons: pd.DataFrame, skewness_limit: float) -> pd.DataFrame:
-    """Show the raw difference's skewness on estimates without a correction, and refuse them where it is too large.
+def refuse_skewed(estimates: pd.DataFrame, skewness_limit: float) -> pd.DataFrame:
+    """Show the raw difference's skewness on estimates without a correction, and refuse them where that is refused.
 
     Parameters
     ----------
     estimates : DataFrame
-        Rows of `estimate_rows.estimate_rows`.
-    comparisons : DataFrame
-        The comparisons, with the columns of the model ``look_comparison``.
+        Rows of `estimate_rows.estimate_rows`, with the unadjusted row of every comparison.
     skewness_limit : float
-        Skewness, in size, beyond which there is no test.
+        Skewness, in size, beyond which there is no test. Raw rates have one of their own there, which says nothing
+        about these.
 
     Returns
     -------
@@ -40,20 +38,12 @@ def refuse_skewed(estimates: pd.DataFrame, comparisons: pd.DataFrame, skewness_l
     rows = estimates["estimator"].isin(UNCORRECTED)
     if not rows.any():
         return estimates
-    table = comparisons[~is_quantile(comparisons)].reset_index(drop=True)
-    ratio = (table["metric_type"] == "ratio").to_numpy()
-    effect, clear = np.full(len(table), np.nan), np.zeros(len(table), dtype=bool)
-    for picked, skewness in ((~ratio, lambda part: mean_skewness(part, np.zeros(len(part)))), (ratio, ratio_skewness)):
-        if picked.any():
-            found = skewness(table[picked])
-            effect[picked], clear[picked] = found.effect, found.is_clear
-    known = table[KEYS].assign(raw_skewness=effect, is_clear=clear)
-    found = estimates.loc[rows, KEYS].merge(known, on=KEYS, how="left")
-    skewness = found["raw_skewness"].to_numpy(dtype=np.float64)
-    refused = found["is_clear"].fillna(False).to_numpy(dtype=bool) & (np.abs(skewness) > skewness_limit)
-    refused &= (estimates.loc[rows, "status"] == "ok").to_numpy()
-    shown = estimates.assign(effect_skewness=estimates.get("effect_skewness", np.nan))
-    index = shown.index[rows]
+    raw = estimates.loc[estimates["is_unadjusted"].fillna(False).astype(bool), [*KEYS, "status", "effect_skewness"]]
+    found = estimates.loc[rows, [*KEYS, "metric_type"]].merge(raw, on=KEYS, how="left")
+    skewness = found["effect_skewness"].to_numpy(dtype=np.float64)
+    beyond = found["metric_type"].isin(RATES).to_numpy() & (np.abs(skewness) > skewness_limit)
+    refused = (found["status"].eq("too_skewed").to_numpy() | beyond) & estimates.loc[rows, "status"].eq("ok").to_numpy()
+    shown, index = estimates.copy(), estimates.index[rows]
     shown.loc[index, "effect_skewness"] = skewness
     shown.loc[index[refused], [name for name in NUMBERS if name in shown]] = np.nan
     shown.loc[index[refused], "status"] = "too_skewed"

@@ -54,13 +54,19 @@ def cluster_arms(
     totals = np.stack([np.bincount(owner, column, minlength=size.size) for column in values.T], axis=-1)
     moments = _moments_by_cell(arm[owner], values, 2 * replications)
     units = size.ravel().astype(np.float64)
-    robust = _cluster_moments(arm, units, totals, totals[:, 1] if is_ratio else units, moments)
+    names = ("numerator", "denominator" if is_ratio else "covariate")[: values.shape[1]]
+    robust = _cluster_moments(arm, units, totals, totals[:, 1] if is_ratio else units, moments, names)
     rows = ClusterRows(np.repeat(np.arange(replications), clusters), treated.ravel(), units, totals)
     return (moments[0::2], moments[1::2]), (robust.at(slice(0, None, 2)), robust.at(slice(1, None, 2))), rows
 
 
 def _cluster_moments(
-    cell: NDArray[np.intp], size: FloatArray, totals: FloatArray, weight: FloatArray, moments: Moments
+    cell: NDArray[np.intp],
+    size: FloatArray,
+    totals: FloatArray,
+    weight: FloatArray,
+    moments: Moments,
+    names: tuple[str, ...],
 ) -> Clusters:
     """Return what the model ``cluster_moment`` holds, from cluster totals: CR2 with the shares of the weight."""
     cells, k = moments.mean.shape
@@ -81,23 +87,11 @@ def _cluster_moments(
     cov[undefined] = np.nan
     level = cluster_moments(cell, weight, weight, cells=cells)
     count = np.bincount(cell, minlength=cells).astype(np.float64)
-    return Clusters(
-        count, trace, level.level_cr2, level.level_squared_cr2, cov, _cluster_triples(cell, residual, cells)
-    )
-
-
-def _cluster_triples(cell: NDArray[np.intp], residual: FloatArray, cells: int) -> dict[str, FloatArray]:
-    """Sum the products of three residual totals, the second variable being what the names say it is in every use."""
-    first = residual[:, 0]
-    sums = {"cubes_numerator": first**3}
-    if residual.shape[1] > 1:
-        other = residual[:, 1]
-        # As a covariate of a mean and as a denominator of a ratio: a comparison reads one of them.
-        for name in ("covariate", "denominator"):
-            sums[f"squares_numerator_{name}"] = first**2 * other
-            sums[f"squares_{name}_numerator"] = first * other**2
-            sums[f"cubes_{name}"] = other**3
-    return {name: np.bincount(cell, values, minlength=cells) for name, values in sums.items()}
+    triples = {
+        name: np.bincount(cell, products, minlength=cells)
+        for name, products in _triple_products(residual, names).items()
+    }
+    return Clusters(count, trace, level.level_cr2, level.level_squared_cr2, cov, triples)
 
 
 def triple_sums(values: FloatArray, names: tuple[str, ...]) -> dict[str, FloatArray]:
@@ -110,16 +104,20 @@ def triple_sums(values: FloatArray, names: tuple[str, ...]) -> dict[str, FloatAr
     names : tuple of str
         Names of the k variables; of others than the numerator, the covariate and the denominator there are no sums.
     """
+    return {name: products.sum(axis=-1) for name, products in _triple_products(values, names).items()}
+
+
+def _triple_products(values: FloatArray, names: tuple[str, ...]) -> dict[str, FloatArray]:
     known = {name: values[..., place] for place, name in enumerate(names)}
     first = known["numerator"]
-    sums = {"cubes_numerator": (first**3).sum(axis=-1)}
+    products = {"cubes_numerator": first**3}
     for name in ("covariate", "denominator"):
         if name in known:
             other = known[name]
-            sums[f"squares_numerator_{name}"] = (first**2 * other).sum(axis=-1)
-            sums[f"squares_{name}_numerator"] = (first * other**2).sum(axis=-1)
-            sums[f"cubes_{name}"] = (other**3).sum(axis=-1)
-    return sums
+            products[f"squares_numerator_{name}"] = first**2 * other
+            products[f"squares_{name}_numerator"] = first * other**2
+            products[f"cubes_{name}"] = other**3
+    return products
 
 
 def _moments_by_cell(cell: NDArray[np.intp], values: FloatArray, cells: int) -> Moments:

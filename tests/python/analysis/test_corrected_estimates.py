@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +13,7 @@ from scipy import stats
 from python_stats.analysis.effects import Evidence, all_estimates
 from python_stats.analysis.moment_estimates import moment_estimates
 from python_stats.analysis.settings import Settings
+from python_stats.analysis.skewed_refusals import UNCORRECTED
 from python_stats.hall_transformation import hall_wald
 from python_stats.proportion_score import miettinen_nurminen_interval, score_ratio_interval
 
@@ -336,3 +340,9 @@ def test_a_planned_estimator_without_a_correction_shows_the_skewness_and_is_refu
         assert row["effect_skewness"] == pytest.approx(skewness_of(*(arm["numerator"] for arm in arms)), rel=1e-9)
         assert np.isnan(row["p_value"]) == np.isnan(row["effect_ci_low"]) == (status != "ok")
         assert np.isfinite(row["effect"])
+
+
+def test_the_health_check_names_the_estimators_that_have_no_correction():
+    text = (Path(__file__).parents[3] / "models" / "marts" / "experiment_health.sql").read_text(encoding="utf-8")
+    (named,) = re.findall(r'set uncorrected = "(.*?)"', text)
+    assert re.findall(r"'(\w+)'", named) == list(UNCORRECTED)
