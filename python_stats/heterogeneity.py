@@ -125,7 +125,7 @@ def cochran_q(
 
     Q is a chi-square when the standard errors are known. With their degrees of freedom it is referred to James's
     expansion of second order instead, which keeps the level from four degrees of freedom on: 20 segments of 10 + 10
-    units reject 4.6 % at 5 % (12 % by the chi-square), 20 of 20 + 6 units 4.3 % (21 %; by Welch's F, 6 %).
+    units reject 4.5 % at 5 % (12 % by the chi-square).
 
     Parameters
     ----------
