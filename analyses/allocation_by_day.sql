@@ -12,7 +12,7 @@ with daily as (
         traffic_share,
         sum(n) over (partition by exp_id, assigned_on, phase) as n_of_day,
         counts_clusters
-    from {{ ref('allocation_count') }}
+    from {{ ref('experiments__allocation_count') }}
 ),
 
 expected as (

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from python_stats.adjustment import cuped
-from python_stats.always_valid import asymptotic_cs
-from python_stats.group_sequential import spending_boundaries
+from python_stats.adjustment.pre_period import cuped
+from python_stats.families.multiplicity import adjust
 from python_stats.lift import Lift, lift_interval
-from python_stats.means import welch_t
+from python_stats.means.welch import welch_t
 from python_stats.moments import Moments, moments_from_columns
-from python_stats.multiplicity import adjust
+from python_stats.sequential.always_valid import asymptotic_cs
+from python_stats.sequential.group_sequential import spending_boundaries
 from python_stats.wald import Comparison
 
 Arrays = dict[str, NDArray[np.float64]]

@@ -18,9 +18,9 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from python_stats.order_statistics import order_statistic_window
-from python_stats.quantiles import quantile_difference
-from python_stats.resampling import bootstrap_difference
+from python_stats.means.resampling import bootstrap_difference
+from python_stats.quantiles.index_comparison import quantile_difference
+from python_stats.quantiles.order_statistics import order_statistic_window
 
 PROBABILITY = 0.99
 CAP = 60.0

@@ -22,7 +22,10 @@ The numbers are those of the dbt models, which call the same functions. Each fun
 its source and its limits; docs/statistics derives them and docs/calibration.md shows how often they are wrong.
 """
 
-from python_stats.adjustment import Adjusted, cuped, cuped_ratio, linearised
+from python_stats.adjustment.causal import ComplierEffect, cace, difference_in_differences
+from python_stats.adjustment.poststratification import PostStratified, poststratified
+from python_stats.adjustment.pre_period import Adjusted, cuped, cuped_ratio, linearised
+from python_stats.adjustment.regression import RegressionAdjusted, ancova, lin
 from python_stats.allocation import (
     ExactMultinomial,
     SequentialSrm,
@@ -32,20 +35,17 @@ from python_stats.allocation import (
     srm_chi_square,
     srm_over_phases,
 )
-from python_stats.always_valid import (
-    AlwaysValid,
-    asymptotic_cs,
-    asymptotic_cs_rho,
-    asymptotic_cs_two_arm,
-    msprt,
-    msprt_pairs,
-    msprt_two_arm,
-)
 from python_stats.bayes import BetaBinomial, NormalNormal, beta_binomial, normal_normal
-from python_stats.causal import ComplierEffect, cace, difference_in_differences
-from python_stats.cluster_totals import ClusterMeanMoments, ClusterMoments, cluster_mean_moments, cluster_moments
-from python_stats.clustered_quantiles import clustered_quantile_difference, clustered_quantile_interval
-from python_stats.clusters import (
+from python_stats.clusters.intracluster import (
+    IntraclusterCorrelation,
+    anova_icc,
+    design_effect,
+    effective_n,
+    intracluster_moments,
+    size_cv2,
+)
+from python_stats.clusters.randomization import RandomizationTest, randomization_test
+from python_stats.clusters.robust_variance import (
     ClusterArm,
     bell_mccaffrey_df,
     cluster_arm,
@@ -54,12 +54,10 @@ from python_stats.clusters import (
     cluster_mean_t,
     randomization_advised,
 )
-from python_stats.contingency import ChiSquare, OddsRatio, chi_square_rxc, conditional_odds_ratio, fisher_exact_2x2
-from python_stats.dunnett import ManyToOne, dunnett, many_to_one
-from python_stats.geometric_means import GeometricComparison, geometric_means
-from python_stats.group_sequential import SpendingBoundaries, classical_boundaries, spending_boundaries
-from python_stats.hall_transformation import hall_lift, hall_quantile, hall_statistic, hall_wald
-from python_stats.heterogeneity import (
+from python_stats.clusters.totals import ClusterMeanMoments, ClusterMoments, cluster_mean_moments, cluster_moments
+from python_stats.clusters.wild_bootstrap import WildBootstrap, wild_cluster_bootstrap
+from python_stats.families.dunnett import ManyToOne, dunnett, many_to_one
+from python_stats.families.heterogeneity import (
     Heterogeneity,
     RandomEffects,
     Shrunk,
@@ -69,16 +67,35 @@ from python_stats.heterogeneity import (
     random_effects,
     shrink,
 )
-from python_stats.intracluster import (
-    IntraclusterCorrelation,
-    anova_icc,
-    design_effect,
-    effective_n,
-    intracluster_moments,
-    size_cv2,
-)
+from python_stats.families.multiplicity import adjust
+from python_stats.families.omnibus import Omnibus, welch_anova
+from python_stats.families.storey import QValues, storey_q
 from python_stats.lift import Lift, fieller_lift, lift_interval, linear_delta_lift, log_delta_lift
-from python_stats.means import cohen_d, pooled_t, welch_t
+from python_stats.means.geometric import GeometricComparison, geometric_means
+from python_stats.means.hall_transformation import hall_lift, hall_quantile, hall_statistic, hall_wald
+from python_stats.means.ranks import (
+    RankSums,
+    RankTest,
+    brunner_munzel,
+    mann_whitney,
+    mann_whitney_conditional,
+    rank_sums_with_zeros,
+)
+from python_stats.means.ratios import linearised_variance, ratio_difference
+from python_stats.means.resampling import Bootstrap, Permutation, bootstrap_difference, permutation_test
+from python_stats.means.robust import (
+    cut_ranks,
+    trimmed_mean_se,
+    winsorized_moments_by_cutoff,
+    winsorized_moments_by_rank,
+    yuen_t,
+)
+from python_stats.means.skewness import (
+    pooled_skewness,
+    skewness_of_difference,
+    third_moment_of_combination,
+)
+from python_stats.means.welch import cohen_d, pooled_t, welch_t
 from python_stats.moments import (
     Moments,
     linear_combination,
@@ -90,58 +107,57 @@ from python_stats.moments import (
     moments_of,
     with_zeros,
 )
-from python_stats.multiplicity import adjust
-from python_stats.omnibus import Omnibus, welch_anova
-from python_stats.one_proportion import (
+from python_stats.planning.power_clusters import ClusterSampleSize, cluster_variance, sample_size_clusters
+from python_stats.planning.power_means import SampleSize, mde_means, power_means, sample_size_means
+from python_stats.planning.power_proportions import mde_proportions, power_proportions, sample_size_proportions
+from python_stats.quantiles.clustered import clustered_quantile_difference, clustered_quantile_interval
+from python_stats.quantiles.index_comparison import (
+    QuantileComparison,
+    QuantileInterval,
+    quantile_difference,
+    quantile_interval,
+)
+from python_stats.quantiles.order_statistics import (
+    RankWindow,
+    order_statistic_window,
+    quantile_standard_error,
+    sample_quantile,
+)
+from python_stats.rates.contingency import (
+    ChiSquare,
+    OddsRatio,
+    chi_square_rxc,
+    conditional_odds_ratio,
+    fisher_exact_2x2,
+)
+from python_stats.rates.one_proportion import (
     Interval,
     clopper_pearson_interval,
     exact_binomial_test,
     one_proportion_z,
     wilson_interval,
 )
-from python_stats.order_statistics import RankWindow, order_statistic_window, quantile_standard_error, sample_quantile
-from python_stats.poststratification import PostStratified, poststratified
-from python_stats.power import SampleSize, mde_means, power_means, sample_size_means
-from python_stats.power_clusters import ClusterSampleSize, cluster_variance, sample_size_clusters
-from python_stats.power_proportions import mde_proportions, power_proportions, sample_size_proportions
-from python_stats.proportion_score import (
+from python_stats.rates.proportion_score import (
     farrington_manning,
     mee_interval,
     miettinen_nurminen_interval,
     score_ratio_interval,
 )
-from python_stats.proportions import agresti_caffo_interval, newcombe_interval, two_proportion_z
-from python_stats.quantiles import QuantileComparison, QuantileInterval, quantile_difference, quantile_interval
-from python_stats.randomization import RandomizationTest, randomization_test
-from python_stats.ranks import (
-    RankSums,
-    RankTest,
-    brunner_munzel,
-    mann_whitney,
-    mann_whitney_conditional,
-    rank_sums_with_zeros,
+from python_stats.rates.proportions import agresti_caffo_interval, newcombe_interval, two_proportion_z
+from python_stats.sequential.always_valid import (
+    AlwaysValid,
+    asymptotic_cs,
+    asymptotic_cs_rho,
+    asymptotic_cs_two_arm,
+    msprt,
+    msprt_pairs,
+    msprt_two_arm,
 )
-from python_stats.ratios import linearised_variance, ratio_difference
-from python_stats.regression_adjustment import RegressionAdjusted, ancova, lin
-from python_stats.repeated_looks import RepeatedLooks, repeated_looks
-from python_stats.resampling import Bootstrap, Permutation, bootstrap_difference, permutation_test
-from python_stats.robust import (
-    cut_ranks,
-    trimmed_mean_se,
-    winsorized_moments_by_cutoff,
-    winsorized_moments_by_rank,
-    yuen_t,
-)
-from python_stats.skewness import (
-    pooled_skewness,
-    skewness_of_difference,
-    third_moment_of_combination,
-)
-from python_stats.spending import alpha_spending, information_fraction, log_alpha_spending
-from python_stats.stagewise import StagewiseInterval, stagewise_interval
-from python_stats.storey import QValues, storey_q
+from python_stats.sequential.group_sequential import SpendingBoundaries, classical_boundaries, spending_boundaries
+from python_stats.sequential.repeated_looks import RepeatedLooks, repeated_looks
+from python_stats.sequential.spending import alpha_spending, information_fraction, log_alpha_spending
+from python_stats.sequential.stagewise import StagewiseInterval, stagewise_interval
 from python_stats.wald import Comparison, wald
-from python_stats.wild_bootstrap import WildBootstrap, wild_cluster_bootstrap
 
 __all__ = [
     "Adjusted",

@@ -95,7 +95,7 @@ def linear_delta_lift(
     df : array_like, default inf
         Degrees of freedom; infinite means the normal distribution.
     alpha, alternative : array_like
-        As in `python_stats.wald.wald`.
+        As in `python_stats.wald`.
 
     Returns
     -------
@@ -157,7 +157,7 @@ def log_delta_lift(
     df : array_like, default inf
         Degrees of freedom; infinite means the normal distribution.
     alpha, alternative : array_like
-        As in `python_stats.wald.wald`.
+        As in `python_stats.wald`.
 
     Returns
     -------
@@ -229,7 +229,7 @@ def fieller_lift(
     df : array_like, default inf
         Degrees of freedom; infinite means the normal distribution.
     alpha, alternative : array_like
-        As in `python_stats.wald.wald`; a one-sided limit is the limit of the two-sided interval at twice alpha.
+        As in `python_stats.wald`; a one-sided limit is the limit of the two-sided interval at twice alpha.
 
     Returns
     -------

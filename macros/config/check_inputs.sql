@@ -11,7 +11,7 @@
       {%- do errors.append("the input table " ~ table ~ " was not found at " ~ address.render()
           ~ "; create it, or say where it is with the vars inputs_database, inputs_schema and input_identifiers: {"
           ~ table ~ ": ...}") -%}
-    {%- elif table in var('input_identifiers', {}) -%}
+    {%- elif table in var('input_identifiers') -%}
       {%- do errors.append("the var input_identifiers says that the input " ~ table ~ " is " ~ address.render()
           ~ ", which does not exist") -%}
     {%- endif -%}

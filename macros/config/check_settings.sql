@@ -1,12 +1,11 @@
 {% macro check_settings(errors) %}
   {#- Adds an error for every var outside its range and for vars that contradict one another. -#}
-  {%- set fractions = {
-      'alpha': 0.05, 'power': 0.8, 'srm_warn_alpha': 0.01, 'srm_fail_alpha': 0.001, 'balance_warn_alpha': 0.001,
-      'multiple_variants_warn_share': 0.001, 'multiple_variants_fail_share': 0.01,
-      'rejected_outcomes_warn_share': 0.01, 'late_data_warn_share': 0.01, 'assignment_rate_warn_share': 0.9,
-  } -%}
-  {%- for name, default in fractions.items() -%}
-    {%- set value = var(name, default) -%}
+  {%- set fractions = [
+      'alpha', 'power', 'srm_warn_alpha', 'srm_fail_alpha', 'balance_warn_alpha', 'multiple_variants_warn_share',
+      'multiple_variants_fail_share', 'rejected_outcomes_warn_share', 'late_data_warn_share', 'assignment_rate_warn_share',
+  ] -%}
+  {%- for name in fractions -%}
+    {%- set value = var(name) -%}
     {%- if value is not number or value is boolean or not (0 < value < 1) -%}
       {%- do errors.append("the var " ~ name ~ " is " ~ value ~ "; it must be a number between 0 and 1") -%}
     {%- endif -%}
@@ -18,7 +17,7 @@
       'few_clusters_resampled': 0, 'buckets': 200,
   } -%}
   {%- for name, least in whole.items() -%}
-    {%- set value = var(name, least) -%}
+    {%- set value = var(name) -%}
     {%- if value is not integer or value is boolean or value < least -%}
       {%- do errors.append("the var " ~ name ~ " is " ~ value ~ "; it must be a whole number of at least " ~ least) -%}
     {%- endif -%}
@@ -28,45 +27,45 @@
       ('multiple_variants_warn_share', 'multiple_variants_fail_share', 'warning must come before failing'),
       ('skewness_corrected_from', 'skewness_limit', 'what is corrected must come before what is refused'),
   ] -%}
-    {%- if var(low, 0) is number and var(high, 1) is number and var(low, 0) >= var(high, 1) -%}
+    {%- if var(low) is number and var(high) is number and var(low) >= var(high) -%}
       {%- do errors.append("the var " ~ low ~ " (" ~ var(low) ~ ") is not below the var " ~ high ~ " (" ~ var(high)
           ~ "): " ~ words) -%}
     {%- endif -%}
   {%- endfor -%}
   {%- for name in ['exact_below', 'score_below'] -%}
-    {%- set units = var(name, 10) -%}
+    {%- set units = var(name) -%}
     {%- if units is not number or units is boolean or units < 0 -%}
       {%- do errors.append("the var " ~ name ~ " is " ~ units ~ "; it must be a number of units, 0 or more") -%}
     {%- endif -%}
   {%- endfor -%}
   {%- for name in ['skewness_corrected_from', 'skewness_limit'] -%}
-    {%- set skewness = var(name, 1) -%}
+    {%- set skewness = var(name) -%}
     {%- if skewness is not number or skewness is boolean or skewness <= 0 -%}
       {%- do errors.append("the var " ~ name ~ " is " ~ skewness ~ "; it must be a positive number") -%}
     {%- endif -%}
   {%- endfor -%}
-  {%- set trim = var('trim_proportion', 0.1) -%}
+  {%- set trim = var('trim_proportion') -%}
   {%- if trim is not number or trim is boolean or not (0 <= trim < 0.5) -%}
     {%- do errors.append("the var trim_proportion is " ~ trim ~ "; it must be a fraction below 0.5") -%}
   {%- endif -%}
-  {%- if var('lift_interval', 'log_delta') not in ['log_delta', 'fieller'] -%}
+  {%- if var('lift_interval') not in ['log_delta', 'fieller'] -%}
     {%- do errors.append("the var lift_interval is '" ~ var('lift_interval') ~ "' (allowed: log_delta, fieller)") -%}
   {%- endif -%}
-  {%- if var('stratify_by', none) is not none and var('stratify_by') is not string -%}
+  {%- if var('stratify_by') is not none and var('stratify_by') is not string -%}
     {%- do errors.append("the var stratify_by is " ~ var('stratify_by') ~ "; it must be the name of an attribute, or null") -%}
   {%- endif -%}
-  {%- set prior = var('prior_lift_sd', none) -%}
+  {%- set prior = var('prior_lift_sd') -%}
   {%- if prior is not none and (prior is not number or prior is boolean or prior <= 0) -%}
     {%- do errors.append("the var prior_lift_sd is " ~ prior ~ "; it must be a positive fraction, or null for a flat prior") -%}
   {%- endif -%}
   {%- set corrections = dbt_experiments.allowed_values().correction -%}
   {%- for role in dbt_experiments.allowed_values().role -%}
-    {%- set value = var('correction_' ~ role, 'none') -%}
+    {%- set value = var('correction_' ~ role) -%}
     {%- if value not in corrections -%}
       {%- do errors.append("the var correction_" ~ role ~ " is '" ~ value ~ "' (allowed: " ~ corrections | join(', ') ~ ")") -%}
     {%- endif -%}
   {%- endfor -%}
-  {%- set as_of = var('as_of', none) -%}
+  {%- set as_of = var('as_of') -%}
   {%- if as_of is not none -%}
     {%- set text = as_of | string -%}
     {%- set year = text[0:4] | int -%}
@@ -79,26 +78,26 @@
     {%- endif -%}
   {%- endif -%}
   {%- for name in ['inputs_schema', 'marts_schema', 'internal_schema'] -%}
-    {%- if var(name, 'x') is not string or not var(name, 'x') | trim -%}
+    {%- if var(name) is not string or not var(name) | trim -%}
       {%- do errors.append("the var " ~ name ~ " is '" ~ var(name) ~ "'; it must be the name of a schema") -%}
     {%- endif -%}
   {%- endfor -%}
-  {%- set inputs_schema = var('inputs_schema', 'experiment_inputs') -%}
+  {%- set inputs_schema = var('inputs_schema') -%}
   {%- for name in ['internal_schema', 'marts_schema'] -%}
-    {%- if not dbt_experiments.is_demo() and var(name, name) | string | lower == inputs_schema | string | lower
-        and (var('inputs_database', none) or target.database) == target.database -%}
+    {%- if not dbt_experiments.is_demo() and var(name) | string | lower == inputs_schema | string | lower
+        and (var('inputs_database') or target.database) == target.database -%}
       {%- do errors.append("the vars " ~ name ~ " and inputs_schema are both '" ~ inputs_schema
           ~ "': the package would write over its own inputs") -%}
     {%- endif -%}
   {%- endfor -%}
   {%- set tables = dbt_experiments.input_tables() -%}
-  {%- for table in var('input_identifiers', {}) -%}
+  {%- for table in var('input_identifiers') -%}
     {%- if table not in tables -%}
       {%- do errors.append("the var input_identifiers names the input '" ~ table ~ "', which does not exist (inputs: "
           ~ tables.keys() | join(', ') ~ ")") -%}
     {%- endif -%}
   {%- endfor -%}
-  {%- for table, columns in var('input_columns', {}).items() -%}
+  {%- for table, columns in var('input_columns').items() -%}
     {%- if table not in tables -%}
       {%- do errors.append("the var input_columns names the input '" ~ table ~ "', which does not exist (inputs: "
           ~ tables.keys() | join(', ') ~ ")") -%}

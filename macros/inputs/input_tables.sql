@@ -54,7 +54,7 @@
       'denominator_kpi': ['id', false, none],
       'aggregation': ['text', false, none],
       'window_start_day': ['integer', false, '0'],
-      'window_end_day': ['integer', false, none, var('default_window_days', 14) | string],
+      'window_end_day': ['integer', false, none, var('default_window_days') | string],
       'threshold': ['number', false, none],
       'cap_lower': ['number', false, none],
       'cap_upper': ['number', false, none],

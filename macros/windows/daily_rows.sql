@@ -38,20 +38,20 @@
                 order by fact.loaded_at, fact.kpi_value
             ) as occurrence
             {%- endif %}
-        from {{ ref('input_kpi_outcome') }} as fact
+        from {{ ref('experiments__input_kpi_outcome') }} as fact
         inner join (
-            select distinct kpi_name, kpi_key from {{ ref('plan_kpi') }} where shape = '{{ shape }}'
+            select distinct kpi_name, kpi_key from {{ ref('experiments__plan_kpi') }} where shape = '{{ shape }}'
         ) as kpi on fact.kpi_name = kpi.kpi_name
         inner join {% if only -%}
-            (select * from {{ ref('population_unit') }} where unit_key in (select unit_key from {{ only }}))
+            (select * from {{ ref('experiments__population_unit') }} where unit_key in (select unit_key from {{ only }}))
             {%- else -%}
             (
-                select * from {{ ref('population_unit') }}
-                where exp_id in (select exp_id from {{ ref('plan_kpi') }} where shape = '{{ shape }}')
+                select * from {{ ref('experiments__population_unit') }}
+                where exp_id in (select exp_id from {{ ref('experiments__plan_kpi') }} where shape = '{{ shape }}')
             )
             {%- endif %} as unit
             on fact.exp_id = unit.exp_id and fact.unit_id = unit.unit_id
-        left join {{ ref('plan_kpi') }} as plan
+        left join {{ ref('experiments__plan_kpi') }} as plan
             on unit.exp_key = plan.exp_key and kpi.kpi_key = plan.kpi_key and plan.shape = '{{ shape }}'
         {%- if only %}
         inner join {{ only }} as wanted

@@ -7,9 +7,9 @@
   {%- set has_exposures = dbt_experiments.input_relation('exposure') is not none -%}
   {%- set pre_day = dbt_experiments.event_day('unit.assigned_at', 'fact.event_at') if has_exposures else day -%}
   {%- set sources %}
-    from {{ ref('kpi_event') }} as fact
-    inner join {{ ref('population_unit') }} as unit on fact.unit_id = unit.unit_id
-    inner join {{ ref('plan_kpi') }} as plan
+    from {{ ref('experiments__kpi_event') }} as fact
+    inner join {{ ref('experiments__population_unit') }} as unit on fact.unit_id = unit.unit_id
+    inner join {{ ref('experiments__plan_kpi') }} as plan
         on unit.exp_key = plan.exp_key and fact.kpi_name = plan.kpi_name
     {%- if only %}
     inner join {{ only }} as wanted

@@ -1,6 +1,6 @@
 {% macro phase_in_force(unit) %}
   {#- The join of units to the phase of the traffic allocation that was in force when they were assigned. -#}
-inner join {{ ref('traffic_phase') }} as phase
+inner join {{ ref('experiments__traffic_phase') }} as phase
     on
         {{ unit }}.exp_id = phase.exp_id
         and {{ unit }}.variant_id = phase.variant_id

@@ -2,13 +2,13 @@
 
 with issue as (
     select input, exp_id, cast(null as {{ dbt.type_string() }}) as unit_id, key, reason, 1 as n_rows
-    from {{ ref('configuration_issue') }}
+    from {{ ref('experiments__configuration_issue') }}
     union all
-    select input, exp_id, unit_id, key, reason, 1 as n_rows from {{ ref('assignment_issue') }}
+    select input, exp_id, unit_id, key, reason, 1 as n_rows from {{ ref('experiments__assignment_issue') }}
     union all
-    select input, exp_id, unit_id, key, reason, n_rows from {{ ref('kpi_outcome_issue') }}
+    select input, exp_id, unit_id, key, reason, n_rows from {{ ref('experiments__kpi_outcome_issue') }}
     union all
-    select input, exp_id, unit_id, key, reason, 1 as n_rows from {{ ref('optional_input_issue') }}
+    select input, exp_id, unit_id, key, reason, 1 as n_rows from {{ ref('experiments__optional_input_issue') }}
 )
 
 select

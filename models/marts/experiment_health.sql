@@ -9,8 +9,8 @@ with experiment as (
         clock.as_of,
         clock.run_date,
         experiment.end_time is null or cast(experiment.end_time as date) > clock.as_of as is_running
-    from {{ ref('experiment') }} as experiment
-    cross join {{ ref('analysis_date') }} as clock
+    from {{ ref('experiments__experiment') }} as experiment
+    cross join {{ ref('experiments__analysis_date') }} as clock
 ),
 
 configuration as (
@@ -67,7 +67,7 @@ counted as (
                 *,
                 sum(n) over (partition by exp_id, population, assigned_on, phase) as n_day,
                 traffic_share * sum(n) over (partition by exp_id, population, assigned_on, phase) as n_expected
-            from {{ ref('allocation_count') }}
+            from {{ ref('experiments__allocation_count') }}
         ) as by_day
         group by exp_id, population, variant_id
     ) as by_variant
@@ -82,13 +82,13 @@ srm as (
         case
             when allocation.note is not null then 'fail'
             when allocation.p_value is null then 'not_applicable'
-            when allocation.p_value < {{ var('srm_fail_alpha', 0.001) }} then 'fail'
-            when allocation.p_value < {{ var('srm_warn_alpha', 0.01) }} then 'warn'
+            when allocation.p_value < {{ var('srm_fail_alpha') }} then 'fail'
+            when allocation.p_value < {{ var('srm_warn_alpha') }} then 'warn'
             else 'pass'
         end as status,
         allocation.statistic,
         allocation.p_value,
-        {{ var('srm_fail_alpha', 0.001) }} as threshold,
+        {{ var('srm_fail_alpha') }} as threshold,
         case
             when allocation.note = 'empty_arm' then 'A variant with planned traffic has no units.'
             when allocation.note = 'unplanned_arm' then 'A variant without planned traffic has units.'
@@ -109,7 +109,7 @@ srm as (
         union all
         select 'srm_sequential' as check_name
     ) as check_kind
-    left join {{ ref('allocation') }} as allocation
+    left join {{ ref('experiments__allocation') }} as allocation
         on experiment.exp_id = allocation.exp_id and check_kind.check_name = allocation.check_name
     left join counted on experiment.exp_id = counted.exp_id and counted.population = 'assigned'
 ),
@@ -122,12 +122,12 @@ exposure_balance as (
         'all' as scope,
         case
             when exposure.note is not null or exposure.p_value is null then 'not_applicable'
-            when exposure.p_value < {{ var('srm_warn_alpha', 0.01) }} then 'warn'
+            when exposure.p_value < {{ var('srm_warn_alpha') }} then 'warn'
             else 'pass'
         end as status,
         case when exposure.note is null then exposure.statistic end as statistic,
         case when exposure.note is null then exposure.p_value end as p_value,
-        {{ var('srm_warn_alpha', 0.01) }} as threshold,
+        {{ var('srm_warn_alpha') }} as threshold,
         case
             when exposure.note = 'empty_arm' then
                 'Exposure was not recorded in every variant (' || counted.observed
@@ -141,13 +141,13 @@ exposure_balance as (
                 || {{ dbt_experiments.decimal_text('100 * exposure.deviation', 2) }} || ' %, '
                 || {{ dbt_experiments.p_text('exposure.p_value') }}
                 || case
-                    when exposure.p_value < {{ var('srm_fail_alpha', 0.001) }} then
+                    when exposure.p_value < {{ var('srm_fail_alpha') }} then
                         '. Who is exposed depends on the variant: do not use the results of the population `exposed`.'
                     else '.'
                 end
         end as message
     from experiment
-    left join {{ ref('allocation') }} as exposure
+    left join {{ ref('experiments__allocation') }} as exposure
         on experiment.exp_id = exposure.exp_id and exposure.check_name = 'exposure_balance'
     left join counted on experiment.exp_id = counted.exp_id and counted.population = 'exposed'
 ),
@@ -157,7 +157,7 @@ seen as (
         exp_id,
         variant_id,
         count(distinct unit_id) as n_units
-    from {{ ref('assignment_issue') }}
+    from {{ ref('experiments__assignment_issue') }}
     where reason = 'multiple_variants'
     group by exp_id, variant_id
 ),
@@ -171,12 +171,12 @@ multiple as (
     from experiment
     left join (
         select exp_id, count(distinct unit_id) as n_units
-        from {{ ref('assignment_issue') }}
+        from {{ ref('experiments__assignment_issue') }}
         where reason = 'multiple_variants'
         group by exp_id
     ) as excluded on experiment.exp_id = excluded.exp_id
     left join (
-        select exp_id, sum(n_units) as n_units from {{ ref('assignment_count') }} group by exp_id
+        select exp_id, sum(n_units) as n_units from {{ ref('experiments__assignment_count') }} group by exp_id
     ) as kept on experiment.exp_id = kept.exp_id
     left join (
         select
@@ -196,13 +196,13 @@ multiple_variants as (
         'all' as scope,
         case
             when n_excluded + n_kept = 0 then 'not_applicable'
-            when n_excluded * 1.0 / (n_excluded + n_kept) > {{ var('multiple_variants_fail_share', 0.01) }} then 'fail'
-            when n_excluded * 1.0 / (n_excluded + n_kept) > {{ var('multiple_variants_warn_share', 0.001) }} then 'warn'
+            when n_excluded * 1.0 / (n_excluded + n_kept) > {{ var('multiple_variants_fail_share') }} then 'fail'
+            when n_excluded * 1.0 / (n_excluded + n_kept) > {{ var('multiple_variants_warn_share') }} then 'warn'
             else 'pass'
         end as status,
         n_excluded * 1.0 / nullif(n_excluded + n_kept, 0) as statistic,
         cast(null as {{ dbt_experiments.type_double() }}) as p_value,
-        {{ var('multiple_variants_fail_share', 0.01) }} as threshold,
+        {{ var('multiple_variants_fail_share') }} as threshold,
         case
             when n_excluded + n_kept = 0 then 'No assigned units.'
             when n_excluded = 0 then 'No unit was seen in more than one variant.'
@@ -218,7 +218,7 @@ rejected as (
     select
         exp_id,
         sum(n_rows) as n_rejected
-    from {{ ref('kpi_outcome_issue') }}
+    from {{ ref('experiments__kpi_outcome_issue') }}
     where reason not in ('unknown_kpi', 'unknown_experiment')
     group by exp_id
 ),
@@ -232,13 +232,13 @@ missing_outcomes as (
             when coalesce(facts.n_rows, 0) = 0 then 'warn'
             when unseen.n_metrics > 0 then 'warn'
             when
-                coalesce(rejected.n_rejected, 0) * 1.0 / facts.n_rows > {{ var('rejected_outcomes_warn_share', 0.01) }}
+                coalesce(rejected.n_rejected, 0) * 1.0 / facts.n_rows > {{ var('rejected_outcomes_warn_share') }}
                 then 'warn'
             else 'pass'
         end as status,
         coalesce(rejected.n_rejected, 0) * 1.0 / nullif(facts.n_rows, 0) as statistic,
         cast(null as {{ dbt_experiments.type_double() }}) as p_value,
-        {{ var('rejected_outcomes_warn_share', 0.01) }} as threshold,
+        {{ var('rejected_outcomes_warn_share') }} as threshold,
         case
             when coalesce(facts.n_rows, 0) = 0 then 'The experiment has no outcome rows.'
             when unseen.n_metrics > 0 then 'Planned metrics whose kpi was never seen: ' || unseen.listed || '.'
@@ -250,7 +250,7 @@ missing_outcomes as (
     from experiment
     left join (
         select exp_id, sum(n_rows) as n_rows
-        from {{ ref('kpi_profile') }}
+        from {{ ref('experiments__kpi_profile') }}
         where input = 'kpi_outcome'
         group by exp_id
     ) as facts on experiment.exp_id = facts.exp_id
@@ -260,7 +260,7 @@ missing_outcomes as (
             exp_id,
             count(*) as n_metrics,
             {{ dbt.listagg('metric_id', "', '", 'order by metric_id') }} as listed
-        from {{ ref('experiment_metric') }}
+        from {{ ref('experiments__experiment_metric') }}
         where issue = 'unknown_kpi'
         group by exp_id
     ) as unseen on experiment.exp_id = unseen.exp_id
@@ -273,12 +273,12 @@ balance as (
         'all' as scope,
         case
             when worst.p_value is null then 'not_applicable'
-            when worst.p_value * worst.n_tests < {{ var('balance_warn_alpha', 0.001) }} then 'warn'
+            when worst.p_value * worst.n_tests < {{ var('balance_warn_alpha') }} then 'warn'
             else 'pass'
         end as status,
         worst.statistic,
         case when worst.p_value * worst.n_tests > 1 then 1 else worst.p_value * worst.n_tests end as p_value,
-        {{ var('balance_warn_alpha', 0.001) }} as threshold,
+        {{ var('balance_warn_alpha') }} as threshold,
         case
             when worst.p_value is null then 'No metric has a pre-period to compare.'
             else
@@ -292,7 +292,7 @@ balance as (
             *,
             count(*) over (partition by exp_id) as n_tests,
             row_number() over (partition by exp_id order by p_value, metric_id, variant_id) as place
-        from {{ ref('allocation') }}
+        from {{ ref('experiments__allocation') }}
         where check_name = 'balance'
     ) as worst on experiment.exp_id = worst.exp_id and worst.place = 1
 ),
@@ -304,15 +304,15 @@ normal_approximation as (
         'all' as scope,
         case
             when skewed.largest is null then 'not_applicable'
-            when skewed.largest > {{ var('skewness_limit', 0.7) }} or skewed.is_uncorrected then 'warn'
+            when skewed.largest > {{ var('skewness_limit') }} or skewed.is_uncorrected then 'warn'
             else 'pass'
         end as status,
         skewed.largest as statistic,
         cast(null as {{ dbt_experiments.type_double() }}) as p_value,
-        {{ var('skewness_limit', 0.7) }} as threshold,
+        {{ var('skewness_limit') }} as threshold,
         case
             when skewed.largest is null then 'No mean or ratio that is compared by its moments.'
-            when skewed.largest > {{ var('skewness_limit', 0.7) }} then
+            when skewed.largest > {{ var('skewness_limit') }} then
                 'The difference of ' || skewed.metric_id || ' has the skewness '
                 || {{ dbt_experiments.decimal_text('skewed.largest', 2) }}
                 || ': too far from normal for a test. Cap the metric, plan the estimator permutation, trimmed or '
@@ -332,12 +332,12 @@ normal_approximation as (
             metric_id,
             estimator,
             abs(effect_skewness) as largest,
-            abs(effect_skewness) > {{ var('skewness_corrected_from', 0.1) }}
+            abs(effect_skewness) > {{ var('skewness_corrected_from') }}
             and estimator in ({{ uncorrected }}) as is_uncorrected,
             row_number() over (
                 partition by exp_id
                 order by
-                    abs(effect_skewness) > {{ var('skewness_limit', 0.7) }} desc,
+                    abs(effect_skewness) > {{ var('skewness_limit') }} desc,
                     estimator in ({{ uncorrected }}) desc,
                     abs(effect_skewness) desc,
                     metric_id asc,
@@ -359,12 +359,12 @@ clusters as (
         case
             when least_clusters.n_clusters is null then 'not_applicable'
             when crossed.n_crossed > 0 then 'warn'
-            when least_clusters.n_clusters < {{ var('few_clusters', 50) }} then 'warn'
+            when least_clusters.n_clusters < {{ var('few_clusters') }} then 'warn'
             else 'pass'
         end as status,
         least_clusters.n_clusters as statistic,
         cast(null as {{ dbt_experiments.type_double() }}) as p_value,
-        {{ var('few_clusters', 50) }} as threshold,
+        {{ var('few_clusters') }} as threshold,
         case
             when least_clusters.n_clusters is null then 'No result rests on assigned clusters.'
             when crossed.n_crossed > 0 then
@@ -387,7 +387,7 @@ clusters as (
         select exp_id, count(*) as n_crossed
         from (
             select exp_id, cluster_id
-            from {{ ref('cluster_size') }}
+            from {{ ref('experiments__cluster_size') }}
             group by exp_id, cluster_id
             having min(variant_id) <> max(variant_id)
         ) as crossed_cluster
@@ -402,12 +402,12 @@ assignment_rate as (
         'all' as scope,
         case
             when eligible.n_eligible is null then 'not_applicable'
-            when eligible.n_assigned * 1.0 / eligible.n_eligible < {{ var('assignment_rate_warn_share', 0.9) }} then 'warn'
+            when eligible.n_assigned * 1.0 / eligible.n_eligible < {{ var('assignment_rate_warn_share') }} then 'warn'
             else 'pass'
         end as status,
         eligible.n_assigned * 1.0 / nullif(eligible.n_eligible, 0) as statistic,
         cast(null as {{ dbt_experiments.type_double() }}) as p_value,
-        {{ var('assignment_rate_warn_share', 0.9) }} as threshold,
+        {{ var('assignment_rate_warn_share') }} as threshold,
         case
             when eligible.n_eligible is null then 'No eligible units are given.'
             else
@@ -420,9 +420,9 @@ assignment_rate as (
             input.exp_id,
             count(distinct input.unit_id) as n_eligible,
             count(distinct unit.unit_id) as n_assigned
-        from {{ ref('input_eligible_unit') }} as input
-        cross join {{ ref('analysis_date') }} as clock
-        left join {{ ref('assignment') }} as unit on input.exp_id = unit.exp_id and input.unit_id = unit.unit_id
+        from {{ ref('experiments__input_eligible_unit') }} as input
+        cross join {{ ref('experiments__analysis_date') }} as clock
+        left join {{ ref('experiments__assignment') }} as unit on input.exp_id = unit.exp_id and input.unit_id = unit.unit_id
         where input.eligible_at < clock.as_of and input.unit_id is not null
         group by input.exp_id
     ) as eligible on experiment.exp_id = eligible.exp_id
@@ -435,22 +435,22 @@ late_data as (
         'all' as scope,
         case
             when facts.n_late is null then 'not_applicable'
-            when facts.n_late * 1.0 / facts.n_rows > {{ var('late_data_warn_share', 0.01) }} then 'warn'
+            when facts.n_late * 1.0 / facts.n_rows > {{ var('late_data_warn_share') }} then 'warn'
             else 'pass'
         end as status,
         facts.n_late * 1.0 / nullif(facts.n_rows, 0) as statistic,
         cast(null as {{ dbt_experiments.type_double() }}) as p_value,
-        {{ var('late_data_warn_share', 0.01) }} as threshold,
+        {{ var('late_data_warn_share') }} as threshold,
         case
             when facts.n_late is null then 'The outcomes do not say when they were loaded.'
             else
                 cast(facts.n_late as {{ dbt.type_string() }}) || ' of ' || cast(facts.n_rows as {{ dbt.type_string() }})
-                || ' outcome rows were loaded more than {{ var("late_data_days", 2) }} days after their day.'
+                || ' outcome rows were loaded more than {{ var("late_data_days") }} days after their day.'
         end as message
     from experiment
     left join (
         select exp_id, sum(n_late) as n_late, sum(n_rows) as n_rows
-        from {{ ref('kpi_profile') }}
+        from {{ ref('experiments__kpi_profile') }}
         where input = 'kpi_outcome'
         group by exp_id
     ) as facts on experiment.exp_id = facts.exp_id
@@ -463,11 +463,11 @@ freshness as (
         'all' as scope,
         case
             when not experiment.is_running then 'not_applicable'
-            when {{ 'true' if var('as_of', none) is not none else 'false' }} then 'not_applicable'
+            when {{ 'true' if var('as_of') is not none else 'false' }} then 'not_applicable'
             when facts.last_date is null then 'warn'
             when
                 {{ dbt_experiments.day_offset('facts.last_date', 'experiment.run_date') }}
-                > {{ var('freshness_warn_days', 3) }} then 'warn'
+                > {{ var('freshness_warn_days') }} then 'warn'
             else 'pass'
         end as status,
         case
@@ -475,10 +475,10 @@ freshness as (
                 then {{ dbt_experiments.day_offset('facts.last_date', 'experiment.run_date') }}
         end as statistic,
         cast(null as {{ dbt_experiments.type_double() }}) as p_value,
-        {{ var('freshness_warn_days', 3) }} as threshold,
+        {{ var('freshness_warn_days') }} as threshold,
         case
             when not experiment.is_running then 'The experiment has ended.'
-            when {{ 'true' if var('as_of', none) is not none else 'false' }} then 'The analysis is made for a given date.'
+            when {{ 'true' if var('as_of') is not none else 'false' }} then 'The analysis is made for a given date.'
             when facts.last_date is null then 'The experiment has no outcome rows.'
             else
                 'The newest outcome is of ' || cast(facts.last_date as {{ dbt.type_string() }}) || ', the run of '
@@ -487,7 +487,7 @@ freshness as (
     from experiment
     left join (
         select exp_id, max(last_past_date) as last_date
-        from {{ ref('kpi_profile') }}
+        from {{ ref('experiments__kpi_profile') }}
         where input = 'kpi_outcome'
         group by exp_id
     ) as facts on experiment.exp_id = facts.exp_id
@@ -537,7 +537,7 @@ ramp as (
         end as message
     from experiment
     left join (
-        select exp_id, count(distinct phase) as n_phases from {{ ref('assignment_count') }} group by exp_id
+        select exp_id, count(distinct phase) as n_phases from {{ ref('experiments__assignment_count') }} group by exp_id
     ) as phases on experiment.exp_id = phases.exp_id
 ),
 

@@ -4,7 +4,7 @@ with arrival as (
     select
         exp_id,
         sum(n_units) * 1.0 / count(distinct assigned_on) as units_per_day
-    from {{ ref('assignment_count') }}
+    from {{ ref('experiments__assignment_count') }}
     group by exp_id
 ),
 
@@ -13,7 +13,7 @@ arms as (
         count_by_variant.exp_id,
         count_by_variant.variant_id,
         sum(count_by_variant.n_units) as n_assigned
-    from {{ ref('assignment_count') }} as count_by_variant
+    from {{ ref('experiments__assignment_count') }} as count_by_variant
     group by count_by_variant.exp_id, count_by_variant.variant_id
 )
 
@@ -47,8 +47,8 @@ select
     end as days_still_needed,
     results.status
 from {{ ref('experiment_results') }} as results
-inner join {{ ref('experiment') }} as experiment on results.exp_id = experiment.exp_id
-left join {{ ref('power') }} as power
+inner join {{ ref('experiments__experiment') }} as experiment on results.exp_id = experiment.exp_id
+left join {{ ref('experiments__power') }} as power
     on
         results.exp_id = power.exp_id
         and results.metric_id = power.metric_id

@@ -1,7 +1,7 @@
 -- The result of every planned comparison: the headline estimate, the unadjusted one beside it, and what was decided on.
 
 with headline as (
-    select * from {{ ref('effect') }} where is_headline
+    select * from {{ ref('experiments__effect') }} where is_headline
 ),
 
 -- Where a sequential plan was monitored, its interval is the one that holds at this look.
@@ -24,11 +24,11 @@ deciding as (
 ),
 
 unadjusted as (
-    select * from {{ ref('effect') }} where is_unadjusted
+    select * from {{ ref('experiments__effect') }} where is_unadjusted
 ),
 
 posterior as (
-    select * from {{ ref('effect') }} where estimator = 'bayes'
+    select * from {{ ref('experiments__effect') }} where estimator = 'bayes'
 ),
 
 everyone as (
@@ -37,7 +37,7 @@ everyone as (
         'assigned' as population,
         variant_id,
         sum(n_units) as n_units
-    from {{ ref('assignment_count') }}
+    from {{ ref('experiments__assignment_count') }}
     group by exp_id, variant_id
 
     union all
@@ -47,7 +47,7 @@ everyone as (
         'exposed' as population,
         variant_id,
         sum(n_units) as n_units
-    from {{ ref('exposure_count') }}
+    from {{ ref('experiments__exposure_count') }}
     group by exp_id, variant_id
 ),
 
@@ -65,8 +65,8 @@ plan as (
         comparison.non_inferiority_margin,
         comparison.alpha,
         coalesce(metric.direction, 'increase') as direction
-    from {{ ref('comparison') }} as comparison
-    left join {{ ref('metric') }} as metric on comparison.metric_id = metric.metric_id
+    from {{ ref('experiments__comparison') }} as comparison
+    left join {{ ref('experiments__metric') }} as metric on comparison.metric_id = metric.metric_id
 ),
 
 judged as (
@@ -194,4 +194,4 @@ select
     judged.status,
     clock.as_of
 from judged
-cross join {{ ref('analysis_date') }} as clock
+cross join {{ ref('experiments__analysis_date') }} as clock

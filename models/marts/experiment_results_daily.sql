@@ -42,4 +42,4 @@ select
     look.always_valid_ci_low,
     look.always_valid_ci_high,
     look.status
-from {{ ref('look') }} as look
+from {{ ref('experiments__look') }} as look

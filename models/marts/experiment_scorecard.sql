@@ -10,8 +10,8 @@ with experiment as (
             'cast(experiment.start_time as date)',
             'case when cast(experiment.end_time as date) < clock.as_of then cast(experiment.end_time as date) '
             ~ 'else clock.as_of end') }} as days_run
-    from {{ ref('experiment') }} as experiment
-    cross join {{ ref('analysis_date') }} as clock
+    from {{ ref('experiments__experiment') }} as experiment
+    cross join {{ ref('experiments__analysis_date') }} as clock
 ),
 
 treatment as (
@@ -19,7 +19,7 @@ treatment as (
         experiment.exp_id,
         variant.variant_id
     from experiment
-    inner join {{ ref('variant') }} as variant on experiment.exp_id = variant.exp_id
+    inner join {{ ref('experiments__variant') }} as variant on experiment.exp_id = variant.exp_id
     where experiment.control_variant_id is null or variant.variant_id <> experiment.control_variant_id
 
     union all
@@ -148,7 +148,7 @@ sample as (
     select
         exp_id,
         sum(n_units) as n_assigned
-    from {{ ref('assignment_count') }}
+    from {{ ref('experiments__assignment_count') }}
     group by exp_id
 ),
 

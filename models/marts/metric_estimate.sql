@@ -38,4 +38,4 @@ select
     loss_keep,
     status,
     cast(look_date as date) as look_date
-from {{ ref('effect') }}
+from {{ ref('experiments__effect') }}

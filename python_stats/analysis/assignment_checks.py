@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from python_stats.allocation import exact_multinomial, sequential_srm, srm_over_phases
 from python_stats.analysis.cluster_df import cluster_df
-from python_stats.means import welch_t
+from python_stats.means.welch import welch_t
 from python_stats.wald import wald
 
 # Below this expected count in an arm, the chi-square reference is replaced by the exact multinomial (Cochran's rule).

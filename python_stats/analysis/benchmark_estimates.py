@@ -7,8 +7,8 @@ import pandas as pd
 
 from python_stats.analysis.estimate_rows import estimate_rows, level_and_side, raw_value
 from python_stats.analysis.rate_counts import RATES
-from python_stats.one_proportion import clopper_pearson_interval, exact_binomial_test, one_proportion_z
-from python_stats.ratios import linearised_variance
+from python_stats.means.ratios import linearised_variance
+from python_stats.rates.one_proportion import clopper_pearson_interval, exact_binomial_test, one_proportion_z
 from python_stats.wald import Comparison, wald
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from python_stats.analysis.estimate_rows import estimate_rows
 from python_stats.lift import Lift
-from python_stats.resampling import bootstrap_difference, permutation_test
+from python_stats.means.resampling import bootstrap_difference, permutation_test
 from python_stats.wald import Comparison
 
 FloatArray = NDArray[np.float64]

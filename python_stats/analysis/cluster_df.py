@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats import clusters
+from python_stats.clusters import robust_variance
 
 
 def cluster_df(table: pd.DataFrame) -> NDArray[np.float64]:
@@ -27,7 +27,7 @@ def cluster_df(table: pd.DataFrame) -> NDArray[np.float64]:
 
     References
     ----------
-    See `python_stats.clusters.bell_mccaffrey_df`.
+    See `python_stats.bell_mccaffrey_df`.
     """
     is_ratio = (table["metric_type"] == "ratio").to_numpy()
     arms = []
@@ -37,7 +37,7 @@ def cluster_df(table: pd.DataFrame) -> NDArray[np.float64]:
             for column in ("n", "mean_denominator", "satterthwaite_trace")
         )
         arms += [n * np.where(is_ratio, per_unit, 1.0), trace]
-    return clusters.bell_mccaffrey_df(*arms)
+    return robust_variance.bell_mccaffrey_df(*arms)
 
 
 def cluster_level_df(table: pd.DataFrame) -> NDArray[np.float64]:
@@ -55,11 +55,11 @@ def cluster_level_df(table: pd.DataFrame) -> NDArray[np.float64]:
 
     References
     ----------
-    See `python_stats.clusters.cluster_level_df`.
+    See `python_stats.cluster_level_df`.
     """
     columns = [
         table[f"{column}_{arm}"].to_numpy(dtype=np.float64)
         for arm in ("control", "treatment")
         for column in ("cluster_level", "cluster_level_trace")
     ]
-    return clusters.cluster_level_df(*columns)
+    return robust_variance.cluster_level_df(*columns)

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.adjustment import Adjusted, cuped, cuped_ratio
+from python_stats.adjustment.pre_period import Adjusted, cuped, cuped_ratio
 from python_stats.analysis.arm_moments import arm_moments
 from python_stats.analysis.estimate_rows import estimate_rows, level_and_side, raw_value
 from python_stats.analysis.headline import UNADJUSTED
 from python_stats.analysis.quantile_estimates import is_quantile
 from python_stats.analysis.status_after import status_after
-from python_stats.cluster_totals import ClusterMoments, cluster_moments
-from python_stats.clusters import cluster_arm, cluster_difference
+from python_stats.clusters.randomization import randomization_test
+from python_stats.clusters.robust_variance import cluster_arm, cluster_difference
+from python_stats.clusters.totals import ClusterMoments, cluster_moments
+from python_stats.clusters.wild_bootstrap import wild_cluster_bootstrap
 from python_stats.lift import Lift, lift_interval
-from python_stats.randomization import randomization_test
 from python_stats.wald import Comparison
-from python_stats.wild_bootstrap import wild_cluster_bootstrap
 
 FloatArray = NDArray[np.float64]
 
@@ -77,10 +77,10 @@ def cluster_estimates(
     comparisons : DataFrame
         Comparisons that can be made, with the columns of the model ``look_comparison``.
     cluster_totals : DataFrame
-        Rows of the model ``cluster_arm_total``: per plan, variant and cluster the units and the totals of deviations
+        Rows of the model ``few_cluster_total``: per plan, variant and cluster the units and the totals of deviations
         from the variant's mean.
     lift_method : {"log_delta", "fieller"}
-        As ``method`` of `python_stats.lift.lift_interval`, for ``cr3``; the resampled tests have no lift interval.
+        As ``method`` of `python_stats.lift_interval`, for ``cr3``; the resampled tests have no lift interval.
     draws : int
         Draws of what is not enumerated; signs are enumerated where there are no more of them.
 

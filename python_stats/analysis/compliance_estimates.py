@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 from numpy.typing import NDArray
 
+from python_stats.adjustment.causal import WEAK_FIRST_STAGE_F, cace
 from python_stats.analysis.estimate_rows import estimate_rows
-from python_stats.causal import WEAK_FIRST_STAGE_F, cace
 from python_stats.wald import Comparison
 
 

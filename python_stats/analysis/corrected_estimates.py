@@ -16,8 +16,8 @@ from python_stats.analysis.estimate import Estimate
 from python_stats.analysis.estimate_rows import level_and_side
 from python_stats.analysis.rate_counts import is_rate
 from python_stats.analysis.settings import Settings
-from python_stats.hall_transformation import hall_lift, hall_wald
 from python_stats.lift import Lift, lift_interval
+from python_stats.means.hall_transformation import hall_lift, hall_wald
 
 # Where the degrees of freedom for clusters that vary as wholes are below this share of Bell and McCaffrey's, the sizes
 # are too unequal for the latter.

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.adjustment import linearised
+from python_stats.adjustment.causal import difference_in_differences
+from python_stats.adjustment.pre_period import linearised
 from python_stats.analysis.cluster_df import cluster_df
 from python_stats.analysis.estimate_rows import KEYS, estimate_rows, level_and_side
 from python_stats.analysis.status_after import status_after
-from python_stats.causal import difference_in_differences
 from python_stats.lift import lift_interval
 from python_stats.moments import Moments, linear_combination
 from python_stats.wald import Comparison, wald
@@ -35,7 +35,7 @@ def difference_estimates(comparisons: pd.DataFrame, *, lift_method: str = "log_d
         Comparisons that can be made, with the columns of the model ``look_comparison``, among them ``period_ratio``
         (missing where the two periods cannot be compared).
     lift_method : {"log_delta", "fieller"}
-        As ``method`` of `python_stats.lift.lift_interval`.
+        As ``method`` of `python_stats.lift_interval`.
 
     Returns
     -------

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from python_stats.analysis.arm_moments import arm_moments
+from python_stats.means.skewness import pooled_skewness, skewness_of_difference, third_moment_of_combination
 from python_stats.moments import linear_combination
-from python_stats.skewness import pooled_skewness, skewness_of_difference, third_moment_of_combination
 
 FloatArray = NDArray[np.float64]
 

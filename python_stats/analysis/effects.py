@@ -44,7 +44,7 @@ class Evidence:
     ----------
     covariate_moments, stratum_moments, cluster_totals, order_statistics, shares_below, unit_buckets, rank_sums, \
     trimmed_moments, log_moments, exposure_moments : DataFrame
-        The models ``covariate_moment``, ``stratum_moment``, ``cluster_arm_total``, ``order_statistic``,
+        The models ``covariate_moment``, ``stratum_moment``, ``few_cluster_total``, ``order_statistic``,
         ``share_below``, ``unit_bucket``, ``rank_sum``, ``trimmed_moment``, ``log_moment`` and ``exposure_moment``.
     """
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.dunnett import many_to_one
-from python_stats.multiplicity import adjust
-from python_stats.storey import storey_q
+from python_stats.families.dunnett import many_to_one
+from python_stats.families.multiplicity import adjust
+from python_stats.families.storey import storey_q
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]

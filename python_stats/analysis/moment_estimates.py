@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.adjustment import Adjusted, cuped, cuped_ratio, linearised
+from python_stats.adjustment.pre_period import Adjusted, cuped, cuped_ratio, linearised
 from python_stats.analysis.arm_moments import arm_moments
 from python_stats.analysis.cluster_df import cluster_df
 from python_stats.analysis.corrected_estimates import corrected
@@ -23,9 +23,9 @@ from python_stats.analysis.settings import DEFAULTS, Settings
 from python_stats.analysis.status_after import status_after
 from python_stats.analysis.statuses import status_before
 from python_stats.lift import Lift, lift_interval
-from python_stats.means import cohen_d
+from python_stats.means.welch import cohen_d
 from python_stats.moments import Moments
-from python_stats.proportions import two_proportion_z
+from python_stats.rates.proportions import two_proportion_z
 from python_stats.wald import Comparison, wald
 
 # Events of a cluster are alike: it takes more of them than of independent units.

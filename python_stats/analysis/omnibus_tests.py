@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from python_stats.analysis.estimate_rows import KEYS
 from python_stats.analysis.rate_counts import RATES
-from python_stats.contingency import chi_square_rxc
-from python_stats.omnibus import welch_anova
+from python_stats.families.omnibus import welch_anova
+from python_stats.rates.contingency import chi_square_rxc
 
 CELL = [key for key in KEYS if key != "variant_id"]
 

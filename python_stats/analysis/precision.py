@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from python_stats.power import mde_means, power_means, sample_size_means
+from python_stats.planning.power_means import mde_means, power_means, sample_size_means
 
 
 def precision_now(estimates: pd.DataFrame) -> pd.DataFrame:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from python_stats.analysis.estimate_rows import estimate_rows, level_and_side, stacked
 from python_stats.analysis.statuses import status_before
-from python_stats.clustered_quantiles import clustered_quantile_difference, clustered_quantile_interval
-from python_stats.clusters import bell_mccaffrey_df
+from python_stats.clusters.robust_variance import bell_mccaffrey_df
 from python_stats.lift import Lift, lift_interval
-from python_stats.order_statistics import quantile_standard_error, sample_quantile
-from python_stats.quantiles import QuantileComparison, quantile_difference
+from python_stats.quantiles.clustered import clustered_quantile_difference, clustered_quantile_interval
+from python_stats.quantiles.index_comparison import QuantileComparison, quantile_difference
+from python_stats.quantiles.order_statistics import quantile_standard_error, sample_quantile
 from python_stats.wald import Comparison
 
 FloatArray = NDArray[np.float64]
@@ -80,7 +80,7 @@ def quantile_estimates(
     min_units : int, default 2
         An arm with fewer mature units has a status instead of a test.
     lift_method : {"log_delta", "fieller"}
-        As ``method`` of `python_stats.lift.lift_interval`, for values in clusters; a bootstrapped lift has percentile
+        As ``method`` of `python_stats.lift_interval`, for values in clusters; a bootstrapped lift has percentile
         limits.
 
     Returns

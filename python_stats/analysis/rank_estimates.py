@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from python_stats.analysis.estimate_rows import estimate_rows
-from python_stats.ranks import brunner_munzel, mann_whitney
+from python_stats.means.ranks import brunner_munzel, mann_whitney
 from python_stats.wald import Comparison
 
 # With fewer units in an arm, Brunner and Munzel's interval covered 90 % instead of 95.

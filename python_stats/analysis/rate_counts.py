@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from python_stats.lift import Lift
-from python_stats.proportion_score import miettinen_nurminen_interval, score_ratio_interval
+from python_stats.rates.proportion_score import miettinen_nurminen_interval, score_ratio_interval
 
 FloatArray = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from python_stats.analysis.estimate_rows import estimate_rows, level_and_side
 from python_stats.analysis.rate_counts import is_rate, rate_counts, score_intervals
-from python_stats.contingency import fisher_exact_2x2
+from python_stats.rates.contingency import fisher_exact_2x2
 from python_stats.wald import Comparison
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.adjustment import linearised
+from python_stats.adjustment.pre_period import linearised
+from python_stats.adjustment.regression import lin
 from python_stats.analysis.estimate_rows import KEYS, estimate_rows, level_and_side
 from python_stats.analysis.status_after import status_after
 from python_stats.lift import lift_interval
 from python_stats.moments import Moments
-from python_stats.regression_adjustment import lin
 from python_stats.wald import Comparison
 
 FloatArray = NDArray[np.float64]
@@ -28,7 +28,7 @@ def regression_estimates(
     """Estimate the planned comparisons by Lin's interacted regression.
 
     Means and rates enter as they are, ratios linearised. The standard error is ``neyman`` of
-    `python_stats.regression_adjustment.lin` with ``target="population"``, so that it measures the same uncertainty as
+    `python_stats.lin` with ``target="population"``, so that it measures the same uncertainty as
     the raw comparison's. Without a covariate that varies the estimate is Welch's.
 
     Parameters
@@ -39,7 +39,7 @@ def regression_estimates(
         Rows of the model ``covariate_moment``: per plan and variant the means and covariances of (numerator,
         denominator, covariates) in long form, in any order.
     lift_method : {"log_delta", "fieller"}
-        As ``method`` of `python_stats.lift.lift_interval`.
+        As ``method`` of `python_stats.lift_interval`.
 
     Returns
     -------

@@ -7,9 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from python_stats.analysis.estimate_rows import estimate_rows, level_and_side
-from python_stats.geometric_means import geometric_means
 from python_stats.lift import lift_interval
-from python_stats.robust import cut_ranks, winsorized_moments_by_rank, yuen_t
+from python_stats.means.geometric import geometric_means
+from python_stats.means.robust import cut_ranks, winsorized_moments_by_rank, yuen_t
 
 FloatArray = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ def trimmed_estimates(
         Rows of the model ``trimmed_moment``: ``plan_key, variant_id, n, trim_proportion, mean_kept, var_kept,
         lowest_kept, highest_kept``.
     lift_method : {"log_delta", "fieller"}
-        As ``method`` of `python_stats.lift.lift_interval`.
+        As ``method`` of `python_stats.lift_interval`.
 
     Returns
     -------

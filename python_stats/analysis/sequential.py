@@ -9,13 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from python_stats.always_valid import AlwaysValid, asymptotic_cs, asymptotic_cs_rho, msprt
 from python_stats.analysis.estimate_rows import KEYS
-from python_stats.hall_transformation import hall_reach
 from python_stats.lift import fieller_at
+from python_stats.means.hall_transformation import hall_reach
 from python_stats.normal_scale import t_of_z, z_of_t
-from python_stats.repeated_looks import repeated_looks
-from python_stats.spending import SPENDING
+from python_stats.sequential.always_valid import AlwaysValid, asymptotic_cs, asymptotic_cs_rho, msprt
+from python_stats.sequential.repeated_looks import repeated_looks
+from python_stats.sequential.spending import SPENDING
 from python_stats.t_quantile import t_quantile
 from python_stats.wald import tail_alpha
 

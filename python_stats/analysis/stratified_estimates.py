@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from python_stats.adjustment.poststratification import poststratified
 from python_stats.analysis.estimate_rows import KEYS, estimate_rows, level_and_side
 from python_stats.analysis.status_after import status_after
 from python_stats.lift import lift_interval
 from python_stats.moments import Moments
-from python_stats.poststratification import poststratified
 
 ESTIMATOR = "poststratified"
 
@@ -25,7 +25,7 @@ def stratified_estimates(
     """Estimate the comparisons within strata and weight the strata by their share of the units.
 
     Strata with fewer than `SMALL_STRATUM` units in an arm are merged, by their counts alone; see
-    `python_stats.poststratification.poststratified`.
+    `python_stats.poststratified`.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def stratified_estimates(
         Rows of the model ``stratum_moment``: per plan, variant and stratum the count, means and (co)variances of
         numerator and denominator.
     lift_method : {"log_delta", "fieller"}
-        As ``method`` of `python_stats.lift.lift_interval`.
+        As ``method`` of `python_stats.lift_interval`.
 
     Returns
     -------

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from python_stats.cluster_totals import cluster_moments
+from python_stats.clusters.totals import cluster_moments
 from python_stats.moments import Moments
-from python_stats.order_statistics import order_statistic_window
+from python_stats.quantiles.order_statistics import order_statistic_window
 from python_stats.simulation.shipped import Clusters
 
 FloatArray = NDArray[np.float64]

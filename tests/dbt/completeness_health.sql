@@ -4,7 +4,7 @@ with expected as (
     select
         experiment.exp_id,
         check_kind.check_name
-    from {{ ref('experiment') }} as experiment
+    from {{ ref('experiments__experiment') }} as experiment
     cross join (
         {%- for check_name in [
             'configuration', 'srm', 'srm_sequential', 'srm_segment', 'exposure_balance', 'balance', 'multiple_variants',

@@ -8,13 +8,13 @@ with expected as (
         plan.metric_id,
         population.population,
         variant.variant_id
-    from {{ ref('experiment_metric') }} as plan
-    inner join {{ ref('experiment') }} as experiment on plan.exp_id = experiment.exp_id
-    inner join {{ ref('variant') }} as variant on plan.exp_id = variant.exp_id
+    from {{ ref('experiments__experiment_metric') }} as plan
+    inner join {{ ref('experiments__experiment') }} as experiment on plan.exp_id = experiment.exp_id
+    inner join {{ ref('experiments__variant') }} as variant on plan.exp_id = variant.exp_id
     inner join (
-        select exp_id, 'assigned' as population from {{ ref('experiment') }}
+        select exp_id, 'assigned' as population from {{ ref('experiments__experiment') }}
         union all
-        select distinct exp_id, 'exposed' as population from {{ ref('exposure') }}
+        select distinct exp_id, 'exposed' as population from {{ ref('experiments__exposure') }}
     ) as population on plan.exp_id = population.exp_id
     where experiment.control_variant_id is null or variant.variant_id <> experiment.control_variant_id
 ),

@@ -4,8 +4,8 @@ with expected as (
     select
         experiment.exp_id,
         coalesce(variant.variant_id, '(none)') as variant_id
-    from {{ ref('experiment') }} as experiment
-    left join {{ ref('variant') }} as variant
+    from {{ ref('experiments__experiment') }} as experiment
+    left join {{ ref('experiments__variant') }} as variant
         on
             experiment.exp_id = variant.exp_id
             and (experiment.control_variant_id is null or variant.variant_id <> experiment.control_variant_id)

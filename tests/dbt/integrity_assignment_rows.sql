@@ -1,5 +1,5 @@
 {{ config(
-    enabled=var('test_facts', none) if var('test_facts', none) is not none else var('demo', project_name == 'dbt_experiments')
+    enabled=var('test_facts') if var('test_facts') is not none else var('demo', project_name == 'dbt_experiments')
 ) }}
 -- Nothing is silently dropped: of each experiment, the assignment rows that exist at `as_of` are either units of the analysis
 -- or issues, and never both.
@@ -8,8 +8,8 @@ with given as (
     select
         input.exp_id,
         count(*) as n
-    from {{ ref('input_assignment') }} as input
-    cross join {{ ref('analysis_date') }} as clock
+    from {{ ref('experiments__input_assignment') }} as input
+    cross join {{ ref('experiments__analysis_date') }} as clock
     where input.assigned_at is null or input.assigned_at < clock.as_of
     group by input.exp_id
 ),
@@ -18,7 +18,7 @@ used as (
     select
         exp_id,
         count(*) as n
-    from {{ ref('assignment') }}
+    from {{ ref('experiments__assignment') }}
     group by exp_id
 ),
 

@@ -8,7 +8,7 @@ select
     min(results.n_control) as fewest,
     max(results.n_control) as most
 from {{ ref('experiment_results') }} as results
-inner join {{ ref('plan_metric') }} as metric
+inner join {{ ref('experiments__plan_metric') }} as metric
     on
         results.exp_id = metric.exp_id
         and results.metric_id = metric.metric_id

@@ -1,5 +1,5 @@
 {{ config(
-    enabled=var('test_facts', none) if var('test_facts', none) is not none else var('demo', project_name == 'dbt_experiments')
+    enabled=var('test_facts') if var('test_facts') is not none else var('demo', project_name == 'dbt_experiments')
 ) }}
 -- n in the results is the number of mature units, counted one by one from who was assigned or exposed: not the units with
 -- outcomes (an inner join would lose the silent ones), not more (a join that fans out). A window on events closes at the second
@@ -12,8 +12,9 @@ with counted as (
         plan.population,
         unit.variant_id,
         count(*) as n
-    from {{ ref('plan_metric') }} as plan
-    inner join {{ ref('population_unit') }} as unit on plan.exp_id = unit.exp_id and plan.population = unit.population
+    from {{ ref('experiments__plan_metric') }} as plan
+    inner join {{ ref('experiments__population_unit') }} as unit
+        on plan.exp_id = unit.exp_id and plan.population = unit.population
     where
         plan.window_end_day is null
         or {{ dbt.dateadd(

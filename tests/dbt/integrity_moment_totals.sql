@@ -1,5 +1,5 @@
 {{ config(
-    enabled=var('test_facts', none) if var('test_facts', none) is not none else var('demo', project_name == 'dbt_experiments')
+    enabled=var('test_facts') if var('test_facts') is not none else var('demo', project_name == 'dbt_experiments')
 ) }}
 -- Mean times n in the moments is the plain sum over the mature units: merging blocks of zeros and running sums lost nothing.
 -- Units without facts add nothing to a sum, except where a threshold or a cap lifts the zero: those metrics are left out.
@@ -13,8 +13,8 @@ with summed as (
         sum(unit.denominator) as denominator,
         sum(unit.covariate) as covariate,
         sum(abs(unit.covariate)) as covariate_size
-    from {{ ref('unit_metric') }} as unit
-    inner join {{ ref('analysis_date') }} as clock on unit.mature_on <= clock.as_of
+    from {{ ref('experiments__unit_metric') }} as unit
+    inner join {{ ref('experiments__analysis_date') }} as clock on unit.mature_on <= clock.as_of
     group by unit.plan_key, unit.variant_id
 )
 
@@ -28,9 +28,9 @@ select
     summed.denominator,
     moment.n * moment.mean_covariate as covariate_of_moments,
     summed.covariate
-from {{ ref('metric_moment') }} as moment
-inner join {{ ref('plan_metric') }} as plan on moment.plan_key = plan.plan_key
-left join {{ ref('metric_cap') }} as cap on moment.plan_key = cap.plan_key
+from {{ ref('experiments__metric_moment') }} as moment
+inner join {{ ref('experiments__plan_metric') }} as plan on moment.plan_key = plan.plan_key
+left join {{ ref('experiments__metric_cap') }} as cap on moment.plan_key = cap.plan_key
 left join summed on moment.plan_key = summed.plan_key and moment.variant_id = summed.variant_id
 where
     plan.value_without_facts = 0

@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from python_stats.adjustment.regression import ancova, lin
 from python_stats.analysis.regression_estimates import regression_estimates
 from python_stats.analysis.stratified_estimates import stratified_estimates
 from python_stats.moments import Moments, moments_of
-from python_stats.regression_adjustment import ancova, lin
 from python_stats.simulation.shipped import by_estimator, comparison_frame, shipped
 from python_stats.simulation.study import Simulate, Study
 from python_stats.simulation.trials import Trials, compared

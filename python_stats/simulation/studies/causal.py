@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from python_stats.adjustment.causal import cace, difference_in_differences
 from python_stats.analysis.compliance_estimates import compliance_estimates
 from python_stats.analysis.difference_estimates import difference_estimates
-from python_stats.causal import cace, difference_in_differences
-from python_stats.heterogeneity import cochran_q, fixed_effect, interaction_test, random_effects
-from python_stats.means import welch_t
+from python_stats.families.heterogeneity import cochran_q, fixed_effect, interaction_test, random_effects
+from python_stats.means.welch import welch_t
 from python_stats.moments import Moments, moments_of
 from python_stats.simulation.shipped import arm_rows, by_estimator, comparison_frame, shipped
 from python_stats.simulation.study import Simulate, Study

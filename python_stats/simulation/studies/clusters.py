@@ -11,9 +11,9 @@ from scipy.special import ndtri
 
 from python_stats.analysis.arm_moments import VARIABLES
 from python_stats.analysis.cluster_estimates import cluster_estimates
-from python_stats.cluster_totals import cluster_mean_moments, cluster_moments
-from python_stats.clusters import cluster_arm, cluster_difference, cluster_mean_t
-from python_stats.means import welch_t
+from python_stats.clusters.robust_variance import cluster_arm, cluster_difference, cluster_mean_t
+from python_stats.clusters.totals import cluster_mean_moments, cluster_moments
+from python_stats.means.welch import welch_t
 from python_stats.moments import Moments
 from python_stats.simulation.reductions import ClusterRows, cluster_arms
 from python_stats.simulation.shipped import by_estimator, comparison_frame, shipped

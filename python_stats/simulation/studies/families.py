@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from python_stats.dunnett import dunnett, many_to_one
-from python_stats.multiplicity import adjust
+from python_stats.families.dunnett import dunnett, many_to_one
+from python_stats.families.multiplicity import adjust
+from python_stats.families.storey import storey_q
 from python_stats.simulation.study import Simulate, Study
 from python_stats.simulation.trials import ALPHA, Trials, holds
-from python_stats.storey import storey_q
 from python_stats.wald import p_value
 
 FloatArray = NDArray[np.float64]

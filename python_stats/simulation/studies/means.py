@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from python_stats.analysis.rank_estimates import rank_estimates
 from python_stats.analysis.robust_estimates import geometric_estimates, trimmed_estimates
 from python_stats.lift import fieller_lift, linear_delta_lift
-from python_stats.means import pooled_t, welch_t
+from python_stats.means.robust import cut_ranks
+from python_stats.means.skewness import skewness_of_difference
+from python_stats.means.welch import pooled_t, welch_t
 from python_stats.moments import moments_of
-from python_stats.robust import cut_ranks
 from python_stats.simulation.populations import Population, lognormal, normal, poisson, zero_inflated
 from python_stats.simulation.reductions import ranks, triple_sums
 from python_stats.simulation.shipped import arm_rows, by_estimator, comparison_frame, shipped
 from python_stats.simulation.study import Simulate, Study
 from python_stats.simulation.trials import Trials, compared
-from python_stats.skewness import skewness_of_difference
 
 FloatArray = NDArray[np.float64]
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from python_stats.analysis.quantile_estimates import quantile_estimates
-from python_stats.cluster_totals import cluster_moments
+from python_stats.clusters.totals import cluster_moments
 from python_stats.moments import Moments
-from python_stats.order_statistics import order_statistic_window
-from python_stats.quantiles import quantile_difference, quantile_interval
+from python_stats.quantiles.index_comparison import quantile_difference, quantile_interval
+from python_stats.quantiles.order_statistics import order_statistic_window
 from python_stats.simulation.reductions import order_window
 from python_stats.simulation.shipped import arm_rows, by_estimator, comparison_frame
 from python_stats.simulation.study import Simulate, Study

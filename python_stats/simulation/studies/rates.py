@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from python_stats.contingency import chi_square_rxc, fisher_exact_2x2
 from python_stats.lift import fieller_lift, linear_delta_lift
 from python_stats.moments import Moments
-from python_stats.one_proportion import clopper_pearson_interval, exact_binomial_test, one_proportion_z
-from python_stats.proportion_score import farrington_manning, score_ratio_interval
-from python_stats.proportions import agresti_caffo_interval, newcombe_interval, two_proportion_z
+from python_stats.rates.contingency import chi_square_rxc, fisher_exact_2x2
+from python_stats.rates.one_proportion import clopper_pearson_interval, exact_binomial_test, one_proportion_z
+from python_stats.rates.proportion_score import farrington_manning, score_ratio_interval
+from python_stats.rates.proportions import agresti_caffo_interval, newcombe_interval, two_proportion_z
 from python_stats.simulation.shipped import comparison_frame, shipped
 from python_stats.simulation.study import Simulate, Study
 from python_stats.simulation.trials import Trials, answers

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from python_stats.lift import fieller_lift, linear_delta_lift
+from python_stats.means.ratios import ratio_difference
 from python_stats.moments import moments_of
-from python_stats.ratios import ratio_difference
 from python_stats.simulation.reductions import triple_sums
 from python_stats.simulation.shipped import comparison_frame, shipped
 from python_stats.simulation.study import Simulate, Study

@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from python_stats.analysis.bucket_estimates import bucket_estimates
+from python_stats.means.resampling import bootstrap_difference
 from python_stats.moments import moments_of
-from python_stats.resampling import bootstrap_difference
 from python_stats.simulation.populations import Population, lognormal, zero_inflated
 from python_stats.simulation.reductions import bucket_totals
 from python_stats.simulation.shipped import by_estimator, comparison_frame

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from python_stats.analysis.sequential import monitored
-from python_stats.cluster_totals import cluster_moments
+from python_stats.clusters.totals import cluster_moments
 from python_stats.moments import merge_running, moments_of
 from python_stats.simulation.reductions import triple_sums
 from python_stats.simulation.shipped import Clusters, comparison_frame, headline

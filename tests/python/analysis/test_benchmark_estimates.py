@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest, ttest_1samp
 
 from python_stats.analysis.benchmark_estimates import benchmark_estimates
-from python_stats.one_proportion import wilson_interval
+from python_stats.rates.one_proportion import wilson_interval
 
 
 def units(successes, n):

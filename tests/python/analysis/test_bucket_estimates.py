@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from python_stats.analysis.bucket_estimates import MIN_CLUSTERS, MIN_NONZERO_UNITS, bucket_estimates
-from python_stats.resampling import bootstrap_difference, permutation_test
+from python_stats.means.resampling import bootstrap_difference, permutation_test
 
 RNG = np.random.default_rng(14)
 DRAWS, BUCKETS = 499, 60

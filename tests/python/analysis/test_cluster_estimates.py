@@ -12,8 +12,8 @@ from scipy import stats
 from statsmodels.regression.linear_model import WLS
 
 from python_stats.analysis.cluster_estimates import cluster_estimates
-from python_stats.cluster_totals import cluster_moments
-from python_stats.clusters import cluster_arm, cluster_difference
+from python_stats.clusters.robust_variance import cluster_arm, cluster_difference
+from python_stats.clusters.totals import cluster_moments
 
 # A tenth of the default, for speed; signs are enumerated up to nine clusters.
 DRAWS = 999
@@ -39,7 +39,7 @@ def market_arm(rng: np.random.Generator, clusters: int, effect: float, *, ratio:
 
 
 def totals_of(units: dict[str, Any], variant: str, plan_key: int = 1) -> pd.DataFrame:
-    """Rows of the model ``cluster_arm_total``, from unit rows."""
+    """Rows of the model ``few_cluster_total``, from unit rows."""
     table = pd.DataFrame({name: np.asarray(values, dtype=float) for name, values in units.items() if name in TOTALS})
     table = (table - table.mean()).add_prefix("total_").assign(cluster_id=units["cluster"], n=1)
     rows = table.groupby("cluster_id", as_index=False).sum().assign(plan_key=plan_key, variant_id=variant)

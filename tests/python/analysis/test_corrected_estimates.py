@@ -14,8 +14,8 @@ from python_stats.analysis.effects import Evidence, all_estimates
 from python_stats.analysis.moment_estimates import moment_estimates
 from python_stats.analysis.settings import Settings
 from python_stats.analysis.skewed_refusals import UNCORRECTED
-from python_stats.hall_transformation import hall_wald
-from python_stats.proportion_score import miettinen_nurminen_interval, score_ratio_interval
+from python_stats.means.hall_transformation import hall_wald
+from python_stats.rates.proportion_score import miettinen_nurminen_interval, score_ratio_interval
 
 
 def revenue(rng, size, share=0.2):

@@ -8,7 +8,7 @@ from scipy.stats import dunnett
 from python_stats.analysis.effects import Evidence, effects
 from python_stats.analysis.families import correct_families
 from python_stats.analysis.settings import Settings
-from python_stats.multiplicity import adjust
+from python_stats.families.multiplicity import adjust
 
 
 def headlines(p, **columns):

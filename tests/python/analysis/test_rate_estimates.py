@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import fisher_exact
 
 from python_stats.analysis.rate_estimates import rate_estimates
-from python_stats.proportion_score import miettinen_nurminen_interval
+from python_stats.rates.proportion_score import miettinen_nurminen_interval
 
 
 def units(successes: int, n: int) -> dict[str, np.ndarray]:

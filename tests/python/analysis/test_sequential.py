@@ -8,11 +8,11 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import multivariate_normal, norm, t
 
-from python_stats.always_valid import asymptotic_cs, msprt
 from python_stats.analysis.sequential import SEQUENTIAL_COLUMNS, monitored
-from python_stats.hall_transformation import hall_wald
 from python_stats.lift import fieller_at
-from python_stats.spending import alpha_spending
+from python_stats.means.hall_transformation import hall_wald
+from python_stats.sequential.always_valid import asymptotic_cs, msprt
+from python_stats.sequential.spending import alpha_spending
 
 METHODS = [
     ("obrien_fleming", np.nan),

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import optimize, stats
 
-from python_stats.proportion_score import miettinen_nurminen_interval
+from python_stats.rates.proportion_score import miettinen_nurminen_interval
 
 
 def spenders(rng, size, share, sigma=1.0):

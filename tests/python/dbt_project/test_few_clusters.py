@@ -299,6 +299,6 @@ def test_many_clusters_are_not_handed_over(built, rows):
     assert names >= {"cluster", "cluster_cuped"} and not names & set(ESTIMATORS)
     # A plan that asks for what it cannot have says so.
     assert built.result("households", "trips_randomized")["status"] == "estimator_unavailable"
-    totals = built.internal("cluster_arm_total")
+    totals = built.internal("few_cluster_total")
     assert totals.groupby("plan_key").size().max() == 28
     assert len(totals) == 8 * (12 + 28 + 10 + 6 + 10 + 10)

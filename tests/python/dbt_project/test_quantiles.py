@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from python_stats.order_statistics import order_statistic_window
-from python_stats.quantiles import quantile_difference
+from python_stats.quantiles.index_comparison import quantile_difference
+from python_stats.quantiles.order_statistics import order_statistic_window
 
 ARMS = ("control", "treatment")
 START, AS_OF = pd.Timestamp("2024-01-01"), "2024-01-20"

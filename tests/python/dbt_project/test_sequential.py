@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import multivariate_normal, norm, t, ttest_ind
 
-from python_stats.spending import alpha_spending
+from python_stats.sequential.spending import alpha_spending
 
 DAYS = 3
 SETTINGS = {"default_window_days": 2, "default_covariate_days": 14, "always_valid_target_units": 500}

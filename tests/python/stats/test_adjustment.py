@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_stats.adjustment import cuped, cuped_ratio, linearised
-from python_stats.means import welch_t
+from python_stats.adjustment.pre_period import cuped, cuped_ratio, linearised
+from python_stats.means.welch import welch_t
 from python_stats.moments import Moments, merge, merge_groups, moments_of, with_zeros
 
 # Columns: numerator, denominator, pre-period numerator, pre-period denominator; the first ten units are control.

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from python_stats.always_valid import (
+from python_stats.sequential.always_valid import (
     MixtureError,
     asymptotic_cs,
     asymptotic_cs_rho,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from python_stats.cluster_totals import cluster_moments
+from python_stats.clusters.totals import cluster_moments
 from python_stats.moments import moments_of
 from python_stats.simulation.bands import margin, verdict
 from python_stats.simulation.calibration import all_studies, calibrate

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from python_stats.causal import CACE_ERRORS, DID_ERRORS, cace, difference_in_differences
-from python_stats.means import welch_t
+from python_stats.adjustment.causal import CACE_ERRORS, DID_ERRORS, cace, difference_in_differences
+from python_stats.means.welch import welch_t
 
 
 def arm(y, d, weight=None):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_stats.cluster_totals import cell_sum, cluster_mean_moments, cluster_moments
+from python_stats.clusters.totals import cell_sum, cluster_mean_moments, cluster_moments
 
 SIZE = np.array([10.0, 20.0, 30.0, 5.0, 40.0, 25.0])
 TOTAL = np.array([1.0, 4.0, 10.0, 3.0, 7.0, 12.0])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from python_stats.clustered_quantiles import clustered_quantile_difference, clustered_quantile_interval
-from python_stats.order_statistics import order_statistic_window
-from python_stats.quantiles import quantile_interval
+from python_stats.quantiles.clustered import clustered_quantile_difference, clustered_quantile_interval
+from python_stats.quantiles.index_comparison import quantile_interval
+from python_stats.quantiles.order_statistics import order_statistic_window
 
 
 def window(x, q, width=12.0):

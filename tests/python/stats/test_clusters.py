@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_stats.cluster_totals import cluster_mean_moments, cluster_moments
-from python_stats.clusters import (
+from python_stats.clusters.robust_variance import (
     FEW_CLUSTERS,
     KINDS,
     RANDOMIZATION_CLUSTERS,
@@ -22,6 +21,7 @@ from python_stats.clusters import (
     cluster_mean_t,
     randomization_advised,
 )
+from python_stats.clusters.totals import cluster_mean_moments, cluster_moments
 from python_stats.wald import wald
 
 # School totals of clubSandwich's AchievementAwardsRCT, 2001 cohort, Arab schools: pupils, matriculated, treated.

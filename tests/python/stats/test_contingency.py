@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import comb
 
-import python_stats.contingency as contingency
-from python_stats.contingency import chi_square_rxc, conditional_odds_ratio, fisher_exact_2x2
-from python_stats.proportions import two_proportion_z
+import python_stats.rates.contingency as contingency
+from python_stats.rates.contingency import chi_square_rxc, conditional_odds_ratio, fisher_exact_2x2
+from python_stats.rates.proportions import two_proportion_z
 from python_stats.wald import ALTERNATIVES
 
 # Control and treatment as (successes, n) in turn: Fisher's convictions of monozygotic twins against dizygotic, and tea.

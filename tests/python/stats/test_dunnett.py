@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, stdtr
 
-from python_stats.dunnett import dunnett, many_to_one
-from python_stats.means import pooled_t, welch_t
-from python_stats.multiplicity import adjust
+from python_stats.families.dunnett import dunnett, many_to_one
+from python_stats.families.multiplicity import adjust
+from python_stats.means.welch import pooled_t, welch_t
 
 # Dunnett (1955): blood counts under a control and two drugs.
 CONTROL = np.array([7.40, 8.50, 7.20, 8.24, 9.84, 8.32])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from python_stats.geometric_means import geometric_means
+from python_stats.means.geometric import geometric_means
 
 RNG = np.random.default_rng(8)
 CONTROL, TREATMENT = RNG.lognormal(2.0, 1.1, 83), RNG.lognormal(2.3, 0.7, 61)

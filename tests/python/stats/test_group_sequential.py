@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
-from python_stats.group_sequential import UnknownDesignError, classical_boundaries, spending_boundaries
-from python_stats.recursive_integration import COARSE, crossing_probability
-from python_stats.spending import UnknownSpendingError, alpha_spending
+from python_stats.sequential.group_sequential import UnknownDesignError, classical_boundaries, spending_boundaries
+from python_stats.sequential.recursive_integration import COARSE, crossing_probability
+from python_stats.sequential.spending import UnknownSpendingError, alpha_spending
 from python_stats.wald import AlphaError
 
 FAMILIES = [("obrien_fleming", None), ("pocock", None), ("power", 2.0), ("hwang_shih_decani", -4.0)]

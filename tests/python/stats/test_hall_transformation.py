@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from python_stats.hall_transformation import hall_lift, hall_quantile, hall_statistic, hall_wald
 from python_stats.lift import fieller_at, fieller_lift
-from python_stats.skewness import pooled_skewness, skewness_of_difference
+from python_stats.means.hall_transformation import hall_lift, hall_quantile, hall_statistic, hall_wald
+from python_stats.means.skewness import pooled_skewness, skewness_of_difference
 from python_stats.wald import wald
 
 SKEWNESS = st.floats(-1.5, 1.5)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_stats.heterogeneity import cochran_q, fixed_effect, interaction_test, random_effects, shrink
-from python_stats.means import welch_t
+from python_stats.families.heterogeneity import cochran_q, fixed_effect, interaction_test, random_effects, shrink
+from python_stats.means.welch import welch_t
 
 # Rubin (1981), effects of SAT coaching in eight schools and their standard errors.
 SCHOOLS = [28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0], [15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0]

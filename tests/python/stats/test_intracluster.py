@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_stats.intracluster import (
+from python_stats.clusters.intracluster import (
     IntraclusterMoments,
     anova_icc,
     design_effect,

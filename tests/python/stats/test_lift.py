@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from python_stats.lift import fieller_lift, lift_interval, linear_delta_lift, log_delta_lift
-from python_stats.proportions import two_proportion_z
+from python_stats.rates.proportions import two_proportion_z
 from python_stats.wald import ALTERNATIVES, wald
 
 LIFTS = [linear_delta_lift, log_delta_lift, fieller_lift]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_stats.means import cohen_d, pooled_t, variance_above_rounding, welch_t
+from python_stats.means.welch import cohen_d, pooled_t, variance_above_rounding, welch_t
 
 # Student (1908), extra hours of sleep; R's datasets::sleep.
 SLEEP_1 = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])

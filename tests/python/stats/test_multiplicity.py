@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_stats.multiplicity import METHODS, adjust
+from python_stats.families.multiplicity import METHODS, adjust
 
 # p.adjust's names for ours.
 IN_R = {

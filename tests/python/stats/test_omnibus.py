@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ttest_ind
 from statsmodels.stats.oneway import anova_oneway
 
-from python_stats.omnibus import welch_anova
+from python_stats.families.omnibus import welch_anova
 
 
 def parts(groups):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import comb
 
-from python_stats.one_proportion import (
+from python_stats.rates.one_proportion import (
     clopper_pearson_interval,
     exact_binomial_test,
     one_proportion_z,

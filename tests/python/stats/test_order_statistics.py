@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from python_stats.order_statistics import order_statistic_window, quantile_standard_error, sample_quantile
+from python_stats.quantiles.order_statistics import order_statistic_window, quantile_standard_error, sample_quantile
 
 PROBS = (0.5, 0.9, 0.99)
 METHODS = {1: "inverted_cdf", 2: "averaged_inverted_cdf", 6: "weibull", 7: "linear", 8: "median_unbiased"}

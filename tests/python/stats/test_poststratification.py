@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_stats.means import welch_t
+from python_stats.adjustment.poststratification import poststratified
+from python_stats.means.welch import welch_t
 from python_stats.moments import Moments, merge_groups, moments_of, with_zeros
-from python_stats.poststratification import poststratified
 
 
 def strata_of_units(seed: int, sizes=((12, 9), (30, 31), (7, 20))) -> tuple[list[np.ndarray], list[np.ndarray]]:

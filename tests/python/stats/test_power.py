@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from python_stats.power import PowerError, SampleSize, mde_means, power_means, sample_size_means
-from python_stats.ratios import linearised_variance
+from python_stats.means.ratios import linearised_variance
+from python_stats.planning.power_means import PowerError, SampleSize, mde_means, power_means, sample_size_means
 from python_stats.wald import ALTERNATIVES
 
 

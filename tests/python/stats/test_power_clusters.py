@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from python_stats.intracluster import design_effect
-from python_stats.power import mde_means, power_means, sample_size_means
-from python_stats.power_clusters import cluster_variance, sample_size_clusters
-from python_stats.power_proportions import sample_size_proportions
+from python_stats.clusters.intracluster import design_effect
+from python_stats.planning.power_clusters import cluster_variance, sample_size_clusters
+from python_stats.planning.power_means import mde_means, power_means, sample_size_means
+from python_stats.planning.power_proportions import sample_size_proportions
 
 
 def test_oracle(oracle_case):

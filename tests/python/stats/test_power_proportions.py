@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from python_stats.power import PowerError
-from python_stats.power_proportions import METHODS, mde_proportions, power_proportions, sample_size_proportions
+from python_stats.planning.power_means import PowerError
+from python_stats.planning.power_proportions import METHODS, mde_proportions, power_proportions, sample_size_proportions
 from python_stats.wald import ALTERNATIVES
 
 

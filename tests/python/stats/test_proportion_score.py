@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtri, xlogy
 
-from python_stats.proportion_score import (
+from python_stats.rates.proportion_score import (
     farrington_manning,
     mee_interval,
     miettinen_nurminen_interval,
     restricted_rates,
     score_ratio_interval,
 )
-from python_stats.proportions import two_proportion_z
+from python_stats.rates.proportions import two_proportion_z
 from python_stats.wald import ALTERNATIVES
 
 DIFFERENCES = [mee_interval, miettinen_nurminen_interval]

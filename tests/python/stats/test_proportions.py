@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from python_stats.proportions import agresti_caffo_interval, newcombe_interval, two_proportion_z
+from python_stats.rates.proportions import agresti_caffo_interval, newcombe_interval, two_proportion_z
 from python_stats.wald import ALTERNATIVES
 
 INTERVALS = [newcombe_interval, agresti_caffo_interval]

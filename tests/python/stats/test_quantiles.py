@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from python_stats.order_statistics import QuantileArgumentError, order_statistic_window
-from python_stats.quantiles import quantile_difference, quantile_interval
+from python_stats.quantiles.index_comparison import quantile_difference, quantile_interval
+from python_stats.quantiles.order_statistics import QuantileArgumentError, order_statistic_window
 
 PROBS = (0.5, 0.9, 0.99)
 

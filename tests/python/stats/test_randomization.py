@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-import python_stats.randomization as module
-from python_stats.randomization import randomization_test
+import python_stats.clusters.randomization as module
+from python_stats.clusters.randomization import randomization_test
 
 # School totals of clubSandwich's AchievementAwardsRCT, 2001 cohort, Arab schools: pupils, matriculated, treated.
 SIZE = np.array([219.0, 20, 163, 108, 175, 64, 67, 99, 248, 167])

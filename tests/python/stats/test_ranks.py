@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import brunnermunzel, mannwhitneyu, rankdata
 
-from python_stats.ranks import (
+from python_stats.means.ranks import (
     EXACT_LIMIT,
     brunner_munzel,
     mann_whitney,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from python_stats.lift import linear_delta_lift, log_delta_lift
-from python_stats.means import welch_t
-from python_stats.ratios import linearised_variance, ratio_difference
+from python_stats.means.ratios import linearised_variance, ratio_difference
+from python_stats.means.welch import welch_t
 
 NUM = np.array([2.0, 7, 0, 0, 1, 3, 0, 5])
 DEN = np.array([4.0, 9, 1, 3, 2, 8, 1, 6])

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import ndtr
 
-from python_stats.recursive_integration import crossing_probability
+from python_stats.sequential.recursive_integration import crossing_probability
 
 
 def two_look_probability(t, upper, lower, drift):

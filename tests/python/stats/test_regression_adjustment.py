@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_stats.adjustment import linearised
-from python_stats.means import welch_t
-from python_stats.moments import Moments, merge_groups, moments_of, with_zeros
-from python_stats.regression_adjustment import (
+from python_stats.adjustment.pre_period import linearised
+from python_stats.adjustment.regression import (
     ancova,
     fit_arm,
     lin,
     residual_sums,
     residual_sums_from_moments,
 )
+from python_stats.means.welch import welch_t
+from python_stats.moments import Moments, merge_groups, moments_of, with_zeros
 
 ROBUST = ("HC0", "HC1", "HC2", "HC3")
 

@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from python_stats.group_sequential import UnknownDesignError, spending_boundaries
-from python_stats.repeated_looks import repeated_looks
+from python_stats.sequential.group_sequential import UnknownDesignError, spending_boundaries
+from python_stats.sequential.repeated_looks import repeated_looks
 from python_stats.wald import AlphaError, UnknownAlternativeError, wald
 
 T = np.array([0.15, 0.4, 0.7, 1.0])

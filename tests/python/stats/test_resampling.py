@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from scipy.special import ndtr
 
-from python_stats.resampling import METHODS, WEIGHTS, bootstrap_difference, permutation_test
+from python_stats.means.resampling import METHODS, WEIGHTS, bootstrap_difference, permutation_test
 
 
 def buckets(rng, values, count, denominator=None):

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_stats.means import welch_t
-from python_stats.robust import (
+from python_stats.means.robust import (
     ProportionError,
     cut_ranks,
     trimmed_mean_se,
@@ -16,6 +15,7 @@ from python_stats.robust import (
     winsorized_moments_by_rank,
     yuen_t,
 )
+from python_stats.means.welch import welch_t
 
 
 def variance(values):

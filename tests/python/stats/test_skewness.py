@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import moment, skew
 
-from python_stats.moments import moments_of
-from python_stats.skewness import (
+from python_stats.means.skewness import (
     pooled_skewness,
     skewness_of_difference,
     third_moment_of_combination,
 )
+from python_stats.moments import moments_of
 
 
 def arm(x):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_stats.spending import (
+from python_stats.sequential.spending import (
     SPENDING,
     SpendingParameterError,
     UnknownSpendingError,

@@ -8,8 +8,8 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from python_stats.group_sequential import spending_boundaries
-from python_stats.stagewise import stagewise_interval
+from python_stats.sequential.group_sequential import spending_boundaries
+from python_stats.sequential.stagewise import stagewise_interval
 from python_stats.wald import AlphaError, UnknownAlternativeError, wald
 
 T = np.array([0.5, 1.0])

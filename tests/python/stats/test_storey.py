@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from python_stats.multiplicity import adjust
-from python_stats.storey import LAMBDAS, storey_q
+from python_stats.families.multiplicity import adjust
+from python_stats.families.storey import LAMBDAS, storey_q
 
 FLAVOURS = {
     "smoother": {"pi0_method": "smoother"},
@@ -38,7 +38,7 @@ def test_storey_qvalue(oracle_case):
 
 def test_smoother_reproduces_a_straight_line_and_nothing_rougher():
     """A smoothing spline leaves lines alone; with three degrees of freedom it does not follow a zigzag."""
-    from python_stats.storey import _weights_at_last
+    from python_stats.families.storey import _weights_at_last
 
     grid = np.array(LAMBDAS)
     weights = _weights_at_last(LAMBDAS)

@@ -8,10 +8,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-import python_stats.wild_bootstrap as module
-from python_stats.cluster_totals import cluster_moments
-from python_stats.clusters import cluster_arm, cluster_difference
-from python_stats.wild_bootstrap import wild_cluster_bootstrap
+import python_stats.clusters.wild_bootstrap as module
+from python_stats.clusters.robust_variance import cluster_arm, cluster_difference
+from python_stats.clusters.totals import cluster_moments
+from python_stats.clusters.wild_bootstrap import wild_cluster_bootstrap
 
 # School totals of clubSandwich's AchievementAwardsRCT, 2001 cohort, Arab schools: pupils, matriculated, treated.
 SIZE = np.array([219.0, 20, 163, 108, 175, 64, 67, 99, 248, 167])

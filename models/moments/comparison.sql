@@ -1,6 +1,0 @@
-{{ config(materialized='view') }}
--- The comparisons that the results rest on: everything mature at `as_of`.
-
-select *
-from {{ ref('look_comparison') }}
-where is_last_look

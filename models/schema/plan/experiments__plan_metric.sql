@@ -1,0 +1,41 @@
+{{ config(materialized='view') }}
+-- The computable part of the plan with its metric definitions beside it, once per population: what the unit and moment models
+-- join to.
+
+with event_kpi as (
+    select distinct kpi_name
+    from {{ ref('experiments__kpi_profile') }}
+    where input = 'kpi_event' and kpi_name is not null
+)
+
+select
+    plan.plan_key * population.key_sign as plan_key,
+    plan.plan_key as assigned_plan_key,
+    plan.exp_id,
+    population.exp_key,
+    population.population,
+    plan.metric_id,
+    metric.metric_type,
+    metric.aggregation,
+    metric.threshold,
+    metric.cap_lower,
+    metric.cap_upper,
+    metric.cap_kind,
+    metric.quantile,
+    plan.estimator,
+    metric.covariate_days,
+    metric.window_end_day,
+    metric.window_end_day is null as is_open_window,
+    metric.denominator_kpi is not null as has_denominator,
+    (
+        metric.numerator_kpi in (select kpi_name from event_kpi)
+        or coalesce(metric.denominator_kpi in (select kpi_name from event_kpi), false)
+    ) as reads_events,
+    -- What a unit without any fact is worth: zero, seen through the metric's threshold.
+    case when metric.threshold <= 0 then 1.0 else 0.0 end as value_without_facts,
+    clock.as_of
+from {{ ref('experiments__experiment_metric') }} as plan
+inner join {{ ref('experiments__experiment_population') }} as population on plan.exp_id = population.exp_id
+inner join {{ ref('experiments__metric') }} as metric on plan.metric_id = metric.metric_id
+cross join {{ ref('experiments__analysis_date') }} as clock
+where plan.issue is null

@@ -1,0 +1,1 @@
+"""What is known beside the outcome: the pre-period, covariates, strata, exposure, changes since before."""

@@ -1,0 +1,1 @@
+"""Before the start: sample sizes, power and detectable effects."""

@@ -1,0 +1,1 @@
+"""Rates: two proportions, score intervals, one proportion against a benchmark, tables of counts."""

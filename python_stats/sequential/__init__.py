@@ -1,0 +1,1 @@
+"""Looking more than once: spending functions and boundaries, always-valid p-values and intervals."""
