@@ -365,13 +365,25 @@ def linear_combination(moments: Moments, weights: npt.ArrayLike) -> Moments:
         raise ValueError(f"weights must have {moments.mean.shape[-1]} columns, one per variable")
     if w.ndim == 1:
         w = w[None, :]
-    w_t, used = np.swapaxes(w, -1, -2), (w != 0).astype(np.float64)
-    used_t = np.swapaxes(used, -1, -2)
-    mean = (w @ np.where(np.isnan(moments.mean), 0.0, moments.mean)[..., None])[..., 0]
-    mean = np.where((used @ np.isnan(moments.mean)[..., None])[..., 0] > 0, np.nan, mean)
-    cov = w @ np.where(np.isnan(moments.cov), 0.0, moments.cov) @ w_t
-    cov = np.where(used @ np.isnan(moments.cov) @ used_t > 0, np.nan, cov)
-    return Moments(np.broadcast_to(moments.n, mean.shape[:-1]), mean, (cov + np.swapaxes(cov, -1, -2)) / 2)
+    cells, m = np.broadcast_shapes(moments.n.shape, w.shape[:-2]), w.shape[-2]
+    mean, cov = np.zeros((*cells, m)), np.zeros((*cells, m, m))
+    # Sums over few variables, column by column: products of many small matrices take several times as long.
+    used = [[a for a in range(w.shape[-1]) if np.any(w[..., i, a] != 0.0)] for i in range(m)]
+    for i in range(m):
+        for a in used[i]:
+            mean[..., i] += _part(w[..., i, a], moments.mean[..., a])
+        for j in range(i, m):
+            for a in used[i]:
+                for b in used[j]:
+                    both = (moments.cov[..., a, b] + moments.cov[..., b, a]) / 2.0
+                    cov[..., i, j] += _part(w[..., i, a] * w[..., j, b], both)
+            cov[..., j, i] = cov[..., i, j]
+    return Moments(np.broadcast_to(moments.n, cells), mean, cov)
+
+
+def _part(weight: FloatArray, value: FloatArray) -> FloatArray:
+    """Return the part that a variable has in a sum: none where its weight is 0, whatever its value."""
+    return np.where(weight == 0.0, 0.0, weight * value)
 
 
 def with_zeros(moments: Moments, n_zero: npt.ArrayLike) -> Moments:

@@ -2,15 +2,15 @@
 
 import pandas as pd
 
-from python_stats.analysis.assignment_checks import check_allocation, check_balance
-from python_stats.analysis.typed_frame import CHECK_COLUMNS, typed_frame
+from python_stats.analysis.judgement.assignment_checks import check_allocation, check_balance
+from python_stats.analysis.settings import Settings
+from python_stats.analysis.table.typed_frame import CHECK_COLUMNS, typed_frame
 
 
 def model(dbt, session):
     dbt.config(materialized="table")
-    allocation = check_allocation(
-        dbt.ref("experiments__allocation_count").df(), prior_units=float(dbt.config.meta_get("srm_prior_units"))
-    )
+    settings = Settings.read(**dbt.config.meta_get("settings"))
+    allocation = check_allocation(dbt.ref("experiments__allocation_count").df(), settings)
     comparison = dbt.ref("experiments__comparison").df()
     # The exposed were chosen after the assignment: their pre-period says nothing about it.
     balance = check_balance(comparison[comparison["population"] == "assigned"]).assign(check_name="balance")

@@ -1,7 +1,7 @@
 """What each comparison can detect at its present precision, and what it still needs for its plan."""
 
-from python_stats.analysis.precision import precision_now
-from python_stats.analysis.typed_frame import POWER_COLUMNS, typed_frame
+from python_stats.analysis.judgement.precision import precision_now
+from python_stats.analysis.table.typed_frame import POWER_COLUMNS, typed_frame
 
 
 def model(dbt, session):

@@ -4,38 +4,43 @@ from __future__ import annotations
 
 import pandas as pd
 
-from python_stats.analysis.estimate_rows import stacked
-from python_stats.analysis.headline import PLANNED, mark_headline
-from python_stats.analysis.moment_estimates import moment_estimates
-from python_stats.analysis.quantile_estimates import quantile_estimates
-from python_stats.analysis.rate_estimates import rate_estimates
+from python_stats.analysis.estimators.quantile_estimates import quantile_estimates
+from python_stats.analysis.estimators.register import MONITORED_WORDS, from_moments
+from python_stats.analysis.judgement.headline import Headlines, mark_headline
+from python_stats.analysis.judgement.monitoring import SEQUENTIAL_COLUMNS, monitored
 from python_stats.analysis.settings import DEFAULTS, Settings
-from python_stats.analysis.statuses import status_before
+from python_stats.analysis.table.comparisons import LOOK_KEYS, Comparisons
+from python_stats.analysis.table.estimate_rows import COUNTS
+from python_stats.analysis.table.typed_frame import LOOK_COLUMNS
+
+# Of the headlines, what is shown, and what monitoring needs beside it.
+_KNOWN = (*LOOK_KEYS, "metric_type", "estimator", "is_last_look", *COUNTS, *SEQUENTIAL_COLUMNS)
+_READ = [
+    *(name for name in LOOK_COLUMNS if name not in _KNOWN),
+    "reference_skewness",
+    "se_control",
+    "cov_effect_control",
+]
 
 
-def look_estimates(comparisons: pd.DataFrame, settings: Settings = DEFAULTS) -> pd.DataFrame:
-    """Estimate every comparison at every look and keep the headline.
+def look_estimates(comparisons: pd.DataFrame, settings: Settings = DEFAULTS) -> Headlines:
+    """Estimate every comparison at every look, keep the headline, and add what may be said however often one looks.
 
     Parameters
     ----------
     comparisons : DataFrame
         One row per planned metric, treatment and look, with the columns of the model ``look_comparison``.
     settings : Settings
-        As in `python_stats.analysis.moment_estimates.moment_estimates`.
+        Thresholds and choices.
 
     Returns
     -------
-    DataFrame
-        One row per comparison and look. Estimators that need more than moments are not followed from look to look:
-        where a plan asks for one, its looks show what the moments say.
+    Headlines
+        One per comparison and look. Estimators that need more than moments are not followed from look to look: where a
+        plan asks for one, its looks show what the moments say.
     """
-    followed = comparisons["estimator"].isin([*PLANNED, "exact"])
-    comparisons = comparisons.assign(estimator=comparisons["estimator"].astype(object).where(followed, None))
-    possible = comparisons[status_before(comparisons, settings.min_units) == ""].reset_index(drop=True)
-    parts = [
-        moment_estimates(comparisons, settings),
-        rate_estimates(possible, exact_below=settings.exact_below),
-        quantile_estimates(comparisons, min_units=settings.min_units),
-    ]
-    estimates = mark_headline(stacked(parts), comparisons)
-    return estimates[estimates["is_headline"]].reset_index(drop=True)
+    words = comparisons["estimator"].astype(object)
+    table = Comparisons(comparisons, estimator=words.where(words.isin(MONITORED_WORDS), None))
+    parts = [*from_moments(table, settings), *quantile_estimates(table, settings=settings)]
+    headlines = Headlines.of(mark_headline(parts, table), table, _READ)
+    return monitored(headlines.having(is_last_look=table.flag("is_last_look")), settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
@@ -23,11 +23,15 @@ class Settings:
         Skewness of an estimated difference, in size, from which on it is compared by Hall's transformation.
     skewness_limit : float
         Skewness of an estimated difference, in size, beyond which nothing is compared.
-    lift_method : str
+    lift_interval : str
         Interval of the lift, of `python_stats.lift.LIFT_METHODS`.
     prior_lift_sd : float or None
         Spread of the prior of the lift in the Bayesian reading; None is flat.
-    corrections : mapping of str to str
+    always_valid_target_units : float
+        Units of both arms at which an always-valid interval is narrowest, where the plan names none.
+    srm_prior_units : float
+        Concentration of the sequential allocation test's prior around the plan, in units.
+    correction : mapping of str to str
         Correction of each role, for experiments that do not name one.
     """
 
@@ -36,27 +40,39 @@ class Settings:
     score_below: float = 40.0
     skewness_corrected_from: float = 0.1
     skewness_limit: float = 0.7
-    lift_method: str = "log_delta"
+    lift_interval: str = "log_delta"
     prior_lift_sd: float | None = None
-    corrections: Mapping[str, str] = field(default_factory=dict)
+    always_valid_target_units: float = 10_000.0
+    srm_prior_units: float = 100.0
+    correction: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, **variables: str | float | None) -> Settings:
-        """Read the settings from project variables as a model's configuration holds them, most of them as text.
+    def read(cls, **given: Any) -> Settings:  # noqa: ANN401 - what a configuration holds
+        """Read the settings from the project variables that a model's configuration holds.
 
         Parameters
         ----------
-        **variables : str, float or None
-            By the name of the attribute; ``None`` may be text too. Those left out have their default.
+        **given
+            By the name of the attribute; text is read as the attribute's type, ``None`` may be text too. Those left
+            out have their default.
+
+        Raises
+        ------
+        TypeError
+            For a name that is no setting.
         """
+        kinds = {each.name: each.type for each in fields(cls)}
         values: dict[str, Any] = {}
-        for name, value in variables.items():
-            if name == "min_units":
+        for name, value in given.items():
+            kind = kinds.get(name)
+            if kind is None:
+                raise TypeError(f"{name} is no setting; settings are {', '.join(kinds)}")
+            if value in (None, "None"):
+                values[name] = None
+            elif kind == "int":
                 values[name] = int(value)
-            elif name == "lift_method":
-                values[name] = value
             else:
-                values[name] = None if value in (None, "None") else float(value)
+                values[name] = float(value) if kind.startswith("float") else value
         return cls(**values)
 
 

@@ -10,11 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.analysis.arm_moments import VARIABLES
-from python_stats.analysis.effect_skewness import TRIPLES
-from python_stats.analysis.headline import mark_headline
-from python_stats.analysis.moment_estimates import moment_estimates
-from python_stats.analysis.rate_estimates import rate_estimates
+from python_stats.analysis.estimators.effect_skewness import TRIPLES
+from python_stats.analysis.estimators.register import from_moments
+from python_stats.analysis.judgement.headline import mark_headline
+from python_stats.analysis.settings import DEFAULTS
+from python_stats.analysis.table.arms import VARIABLES
+from python_stats.analysis.table.comparisons import Comparisons
+from python_stats.analysis.table.estimate_rows import frame_of
 from python_stats.moments import Moments
 from python_stats.simulation.trials import ALPHA, Trials, answers
 
@@ -122,8 +124,8 @@ def _flat(arm: Moments) -> Moments:
 
 def headline(frame: pd.DataFrame) -> pd.DataFrame:
     """Estimate a frame of comparisons from its moments, and mark the headline of each."""
-    parts = [moment_estimates(frame), rate_estimates(frame)]
-    return mark_headline(pd.concat([part for part in parts if len(part)], ignore_index=True), frame)
+    table = Comparisons(frame)
+    return frame_of(mark_headline(from_moments(table, DEFAULTS), table))
 
 
 def shipped(

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from python_stats.adjustment.regression import ancova, lin
-from python_stats.analysis.regression_estimates import regression_estimates
-from python_stats.analysis.stratified_estimates import stratified_estimates
+from python_stats.analysis.estimators.regression_estimates import regression_estimates
+from python_stats.analysis.estimators.stratified_estimates import stratified_estimates
+from python_stats.analysis.table.estimate_rows import frame_of
 from python_stats.moments import Moments, moments_of
 from python_stats.simulation.shipped import by_estimator, comparison_frame, shipped
 from python_stats.simulation.study import Simulate, Study
@@ -67,8 +68,8 @@ def adjusted(
                                  metric_type=metric_type)  # fmt: skip
         result = shipped(frame, truth, None if skewed else truth / BASE[metric_type])
         asked = frame.assign(estimator="regression")
-        result |= by_estimator(regression_estimates(asked, _cross_moments(*arms)), asked, truth)
-        result |= by_estimator(stratified_estimates(frame, _strata_rows(*strata)), frame, truth)
+        result |= by_estimator(frame_of(regression_estimates(asked, _cross_moments(*arms))), asked, truth)
+        result |= by_estimator(frame_of(stratified_estimates(frame, _strata_rows(*strata))), frame, truth)
         result["lin, sample target"] = compared(lin(*arms).comparison, truth)
         result["ancova"] = compared(ancova(*arms).comparison, truth)
         return result

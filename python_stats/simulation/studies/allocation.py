@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from python_stats.allocation import exact_multinomial, sequential_srm, srm_chi_square, srm_over_phases
-from python_stats.analysis.assignment_checks import check_allocation
+from python_stats.analysis.judgement.assignment_checks import check_allocation
 from python_stats.simulation.study import Simulate, Study
 from python_stats.simulation.trials import Trials, answers
 

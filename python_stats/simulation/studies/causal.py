@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from python_stats.adjustment.causal import cace, difference_in_differences
-from python_stats.analysis.compliance_estimates import compliance_estimates
-from python_stats.analysis.difference_estimates import difference_estimates
+from python_stats.analysis.estimators.compliance_estimates import compliance_estimates
+from python_stats.analysis.estimators.difference_estimates import difference_estimates
+from python_stats.analysis.table.estimate_rows import frame_of
 from python_stats.families.heterogeneity import cochran_q, fixed_effect, interaction_test, random_effects
 from python_stats.means.welch import welch_t
 from python_stats.moments import Moments, moments_of
@@ -39,7 +40,7 @@ def compliers(n: tuple[int, int], *, compliance: float, effect: float, always: f
             n_exposed=[m.mean[:, 1] * m.n for m in arms], cov_numerator_exposure=[m.cov[:, 0, 1] for m in arms]
         )
         return {
-            **by_estimator(compliance_estimates(frame, exposures), frame, truth),
+            **by_estimator(frame_of(compliance_estimates(frame, exposures)), frame, truth),
             "cace, however weak": answers(got.p_value, (got.ci_low, got.ci_high), truth),
             "cace, Anderson-Rubin set": answers(none, (got.ar_ci_low, got.ar_ci_high), truth),
         }
@@ -58,7 +59,7 @@ def before_after(n: tuple[int, int], *, effect: float) -> Simulate:
             arms.append(moments_of(np.stack([pre, 0.6 * pre + 0.8 * rng.normal(size=pre.shape) + own], axis=-1)))
         frame = comparison_frame(*(m.select([1, 0]) for m in arms), ("numerator", "covariate"))
         asked = frame.assign(estimator="difference_in_differences", period_ratio=1.0)
-        result = by_estimator(difference_estimates(asked), asked, truth)
+        result = by_estimator(frame_of(difference_estimates(asked)), asked, truth)
         result["cuped"] = shipped(frame, truth)["cuped"]
         parts = [(m.mean[:, 0], m.mean[:, 1], m.var[:, 0], m.var[:, 1], m.cov[:, 0, 1], m.n) for m in arms]
         for kind in ("cr2", "cr1_stata"):

@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from python_stats.analysis.arm_moments import VARIABLES
-from python_stats.analysis.cluster_estimates import cluster_estimates
+from python_stats.analysis.estimators.cluster_estimates import cluster_estimates
+from python_stats.analysis.table.arms import VARIABLES
+from python_stats.analysis.table.estimate_rows import frame_of
 from python_stats.clusters.robust_variance import cluster_arm, cluster_difference, cluster_mean_t
 from python_stats.clusters.totals import cluster_mean_moments, cluster_moments
 from python_stats.means.welch import welch_t
@@ -167,7 +168,7 @@ def by_resampling(sizes: IntArray, units: Units, *, effect: float, metric_type: 
         arms, parts, rows = cluster_arms(size, treated, drawn, is_ratio=metric_type == "ratio")
         names = ("numerator", "denominator" if metric_type == "ratio" else "covariate")[: drawn.shape[1]]
         frame = comparison_frame(*arms, names, metric_type=metric_type, clusters=parts)
-        return by_estimator(cluster_estimates(frame, _totals(arms, rows, names)), frame, truth)
+        return by_estimator(frame_of(cluster_estimates(frame, _totals(arms, rows, names))), frame, truth)
 
     return simulate
 

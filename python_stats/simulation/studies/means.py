@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.analysis.rank_estimates import rank_estimates
-from python_stats.analysis.robust_estimates import geometric_estimates, trimmed_estimates
+from python_stats.analysis.estimators.rank_estimates import rank_estimates
+from python_stats.analysis.estimators.robust_estimates import geometric_estimates, trimmed_estimates
+from python_stats.analysis.table.estimate_rows import frame_of
 from python_stats.lift import fieller_lift, linear_delta_lift
 from python_stats.means.robust import cut_ranks
 from python_stats.means.skewness import skewness_of_difference
@@ -77,7 +78,7 @@ def tails(population: Population, n: tuple[int, int], *, lift: float, trimmed: b
             result[f"difference, {name}"] = capped
         if trimmed:
             asked = whole.assign(estimator="trimmed")
-            estimates = trimmed_estimates(asked, _trimmed(values))
+            estimates = frame_of(trimmed_estimates(asked, _trimmed(values)))
             result |= by_estimator(estimates, asked, population.trimmed_mean * (factor - 1), factor - 1)
         if geometric:
             asked = whole.assign(estimator="geometric")
@@ -86,9 +87,9 @@ def tails(population: Population, n: tuple[int, int], *, lift: float, trimmed: b
                 n=n, n_not_positive=(0, 0), mean_log=[part.mean(axis=1) for part in logs],
                 var_log=[part.var(axis=1, ddof=1) for part in logs],
             )  # fmt: skip
-            result |= by_estimator(geometric_estimates(asked, moments), asked, factor - 1, factor - 1)
+            result |= by_estimator(frame_of(geometric_estimates(asked, moments)), asked, factor - 1, factor - 1)
         asked = whole.assign(estimator="mann_whitney")
-        estimates = rank_estimates(asked, _rank_sums(values))
+        estimates = frame_of(rank_estimates(asked, _rank_sums(values)))
         result |= by_estimator(estimates, asked, None if with_effect else 0.0)
         return result
 

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from python_stats.analysis.quantile_estimates import quantile_estimates
+from python_stats.analysis.estimators.quantile_estimates import quantile_estimates
+from python_stats.analysis.table.estimate_rows import frame_of
 from python_stats.clusters.totals import cluster_moments
 from python_stats.moments import Moments
 from python_stats.quantiles.index_comparison import quantile_difference, quantile_interval
@@ -47,7 +48,7 @@ def of_units(n: tuple[int, int], q: float, *, lift: float, sigma: float = 1.0, d
         )
         frame = _frame(replications, n)
         truth = (None, None) if discrete and with_effect else (quantile * lift_truth, lift_truth)
-        result = by_estimator(quantile_estimates(frame, order_statistics, NO_SHARES), frame, *truth)
+        result = by_estimator(frame_of(quantile_estimates(frame, order_statistics, NO_SHARES)), frame, *truth)
         if not discrete:
             one = quantile_interval(windows[0][0], q, *windows[0][1:])
             none = np.full(replications, np.nan)
@@ -78,7 +79,7 @@ def of_events(n: tuple[int, int], q: float, *, per_unit: float, lift: float) -> 
             satterthwaite_trace=(arms[0].trace, arms[1].trace),
         )
         frame, truth = _frame(replications, n), quantile * lift_truth
-        result = by_estimator(quantile_estimates(frame, order_statistics, shares), frame, truth, lift_truth)
+        result = by_estimator(frame_of(quantile_estimates(frame, order_statistics, shares)), frame, truth, lift_truth)
         naive = quantile_difference(*(part for arm in arms for part in (arm.count, arm.first_rank, arm.values)), q)
         result[IGNORED] = answers(naive.p_value, (naive.ci_low, naive.ci_high), truth)
         return result

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.analysis.bucket_estimates import bucket_estimates
+from python_stats.analysis.estimators.bucket_estimates import bucket_estimates
+from python_stats.analysis.table.estimate_rows import frame_of
 from python_stats.means.resampling import bootstrap_difference
 from python_stats.moments import moments_of
 from python_stats.simulation.populations import Population, lognormal, zero_inflated
@@ -94,7 +95,7 @@ def _tested(
     result = {}
     for estimator in ("bootstrap", "permutation"):
         asked = frame.assign(estimator=estimator)
-        result |= by_estimator(bucket_estimates(asked, table, draws=DRAWS), asked, truth, lift_truth)
+        result |= by_estimator(frame_of(bucket_estimates(asked, table, draws=DRAWS)), asked, truth, lift_truth)
     for name, method in zip(NAIVE, ("percentile", "studentized"), strict=True) if naive else ():
         got = bootstrap_difference(*(arm[..., :2] for arm in totals), method=method, draws=DRAWS)
         result[name] = answers(

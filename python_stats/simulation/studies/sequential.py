@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.analysis.sequential import monitored
+from python_stats.analysis.judgement.monitoring import monitored
 from python_stats.clusters.totals import cluster_moments
 from python_stats.moments import merge_running, moments_of
 from python_stats.simulation.reductions import triple_sums

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import beta, norm
 
-from python_stats.analysis.effects import Evidence, all_estimates
+from python_stats.analysis.effects import effects
 from python_stats.analysis.settings import Settings
 
 
 def reading(table, **settings):
-    estimates = all_estimates(table, Evidence(), Settings(**settings))
+    estimates = effects(table, {}, settings=Settings(**settings))
     return estimates[estimates["estimator"] == "bayes"].iloc[0], estimates[estimates["is_headline"]].iloc[0]
 
 
@@ -51,5 +51,5 @@ def test_swapping_the_arms_swaps_the_losses(comparison, frame):
 
 def test_no_standard_error_no_posterior(comparison, frame):
     units = [{"numerator": np.ones(10)}, {"numerator": np.ones(12)}]
-    estimates = all_estimates(frame(comparison(*units)), Evidence(), Settings())
+    estimates = effects(frame(comparison(*units)), {}, settings=Settings())
     assert estimates["estimator"].tolist() == ["difference"] and estimates["status"].tolist() == ["zero_variance"]

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from python_stats.analysis.bucket_estimates import MIN_CLUSTERS, MIN_NONZERO_UNITS, bucket_estimates
+from python_stats.analysis.estimators.bucket_estimates import MIN_CLUSTERS, MIN_NONZERO_UNITS, bucket_estimates
+from python_stats.analysis.table.estimate_rows import frame_of
 from python_stats.means.resampling import bootstrap_difference, permutation_test
 
 RNG = np.random.default_rng(14)
@@ -55,7 +56,7 @@ def rows(comparison, frame):
         table = pd.concat(cells).query("n > 0")
         if shuffled:
             table = table.sample(frac=1, random_state=1)
-        return bucket_estimates(frame(*comparisons), table, draws=DRAWS)
+        return frame_of(bucket_estimates(frame(*comparisons), table, draws=DRAWS))
 
     return run
 
@@ -159,4 +160,4 @@ def test_only_plans_that_ask_have_rows(rows, comparison, frame):
     assert rows((CONTROL, TREATMENT), estimator="cuped").empty
     assert rows((CONTROL, TREATMENT), control_variant_id="nobody").empty
     table = frame(comparison({"numerator": CONTROL}, {"numerator": TREATMENT}, estimator="bootstrap"))
-    assert bucket_estimates(table, pd.DataFrame()).empty
+    assert frame_of(bucket_estimates(table, pd.DataFrame())).empty

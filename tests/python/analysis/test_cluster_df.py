@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from python_stats.analysis.cluster_df import cluster_df, cluster_level_df
+from python_stats.analysis.estimators.cluster_df import cluster_df, cluster_level_df
+from python_stats.analysis.table.comparisons import Comparisons
 
 
 @pytest.fixture
-def table() -> pd.DataFrame:
-    return pd.DataFrame(
+def table() -> Comparisons:
+    frame = pd.DataFrame(
         {
             "metric_type": ["mean", "ratio", "ratio", "mean"],
             "n_control": 100, "n_treatment": 300,
@@ -21,6 +22,7 @@ def table() -> pd.DataFrame:
             "cluster_level_trace_control": [0.01, 0.01, 0.01, None], "cluster_level_trace_treatment": 0.04,
         }
     )  # fmt: skip
+    return Comparisons(frame)
 
 
 def test_a_mean_weighs_its_units_and_a_ratio_its_denominator(table):
@@ -38,4 +40,4 @@ def test_clusters_as_wholes_weigh_alike_for_means_and_ratios(table):
 
 
 def test_no_comparisons_have_no_degrees_of_freedom(table):
-    assert cluster_df(table.iloc[:0]).shape == cluster_level_df(table.iloc[:0]).shape == (0,)
+    assert cluster_df(table.take(np.arange(0))).shape == cluster_level_df(table.take(np.arange(0))).shape == (0,)

@@ -11,7 +11,8 @@ import pytest
 from scipy import stats
 from statsmodels.regression.linear_model import WLS
 
-from python_stats.analysis.cluster_estimates import cluster_estimates
+from python_stats.analysis.estimators.cluster_estimates import cluster_estimates
+from python_stats.analysis.table.estimate_rows import frame_of
 from python_stats.clusters.robust_variance import cluster_arm, cluster_difference
 from python_stats.clusters.totals import cluster_moments
 
@@ -68,7 +69,7 @@ def tables(comparison):
 
 
 def estimates(comparisons: pd.DataFrame, totals: pd.DataFrame, draws: int = DRAWS) -> pd.DataFrame:
-    rows = cluster_estimates(comparisons, totals, draws=draws)
+    rows = frame_of(cluster_estimates(comparisons, totals, draws=draws))
     assert sorted(rows["estimator"]) == sorted(NAMES * len(comparisons))
     return rows.set_index("estimator")
 
@@ -283,10 +284,14 @@ def test_several_treatments_share_the_control_s_clusters(tables):
     rng = np.random.default_rng(39)
     control, *treatments = (market_arm(rng, 6, effect) for effect in (0.0, 0.2, 0.6))
     single = [tables(control, arm, variant_id=name) for arm, name in zip(treatments, "ab", strict=True)]
-    together = cluster_estimates(
-        pd.concat([comparisons for comparisons, _ in single], ignore_index=True),
-        pd.concat([totals for _, totals in single], ignore_index=True).drop_duplicates(["variant_id", "cluster_id"]),
-        draws=DRAWS,
+    together = frame_of(
+        cluster_estimates(
+            pd.concat([comparisons for comparisons, _ in single], ignore_index=True),
+            pd.concat([totals for _, totals in single], ignore_index=True).drop_duplicates(
+                ["variant_id", "cluster_id"]
+            ),
+            draws=DRAWS,
+        )
     )
     for name, (comparisons, totals) in zip("ab", single, strict=True):
         want = estimates(comparisons, totals)
@@ -302,8 +307,8 @@ def test_many_comparisons_at_once_are_each_their_own(tables):
         arms = market_arm(rng, control, 0.0, ratio=ratio), market_arm(rng, treatment, 0.2, ratio=ratio)
         plan = {"metric_type": "ratio" if ratio else "mean", "plan_key": key, "metric_id": f"m{key}"}
         single.append(tables(*arms, **plan, alpha=0.05 + 0.05 * key))
-    together = cluster_estimates(
-        *(pd.concat(parts, ignore_index=True) for parts in zip(*single, strict=True)), draws=DRAWS
+    together = frame_of(
+        cluster_estimates(*(pd.concat(parts, ignore_index=True) for parts in zip(*single, strict=True)), draws=DRAWS)
     )
     for key, pair in enumerate(single):
         want = estimates(*pair)
@@ -423,6 +428,6 @@ def test_comparisons_of_units_of_many_clusters_and_of_earlier_looks_have_no_rows
     comparisons, totals = tables(market_arm(rng, 5, 0.0), market_arm(rng, 5, 0.0))
     for change in ({"is_clustered": False}, {"is_last_look": False}, {"plan_key": 99}, {"dimension": "country"},
                    {"metric_type": "quantile"}):  # fmt: skip
-        assert cluster_estimates(comparisons.assign(**change), totals).empty
-    assert cluster_estimates(comparisons, totals.iloc[:0]).empty
-    assert cluster_estimates(comparisons.iloc[:0], totals).empty
+        assert frame_of(cluster_estimates(comparisons.assign(**change), totals)).empty
+    assert frame_of(cluster_estimates(comparisons, totals.iloc[:0])).empty
+    assert frame_of(cluster_estimates(comparisons.iloc[:0], totals)).empty

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from python_stats.analysis.effects import Evidence, all_estimates
-from python_stats.analysis.moment_estimates import moment_estimates
+from python_stats.analysis.effects import effects
+from python_stats.analysis.estimators.moment_estimates import moment_estimates
 from python_stats.analysis.settings import Settings
-from python_stats.analysis.skewed_refusals import UNCORRECTED
+from python_stats.analysis.table.estimate_rows import frame_of
 from python_stats.means.hall_transformation import hall_wald
 from python_stats.rates.proportion_score import miettinen_nurminen_interval, score_ratio_interval
 
@@ -36,7 +33,7 @@ def skewness_of(control, treatment):
 
 
 def rows_of(table: pd.DataFrame, **settings) -> pd.DataFrame:
-    return moment_estimates(table, Settings(**settings)).set_index("estimator")
+    return frame_of(moment_estimates(table, Settings(**settings))).set_index("estimator")
 
 
 @pytest.fixture
@@ -119,7 +116,7 @@ def test_a_skewed_ratio_is_corrected_and_takes_the_place_of_its_adjusted_one(com
     ]
     assert got.loc["ratio_corrected", "effect_skewness"] == pytest.approx(skewness_of(*residuals), rel=1e-9)
     assert got.loc["ratio_cuped", "status"] == "too_skewed" and np.isnan(got.loc["ratio_cuped", "p_value"])
-    shown = all_estimates(table, Evidence())
+    shown = effects(table, {})
     assert shown.loc[shown["is_headline"], "estimator"].tolist() == ["ratio_corrected"]
 
 
@@ -132,9 +129,9 @@ def test_equal_arms_symmetric_values_and_rates_need_no_correction(comparison, fr
                    metric_id="rate", metric_type="proportion"),
         comparison(*({"numerator": part} for part in lopsided), metric_id="skewed"),
     )  # fmt: skip
-    got = moment_estimates(table)
+    got = frame_of(moment_estimates(table))
     assert set(got.loc[got["estimator"] == "difference_corrected", "metric_id"]) == {"skewed"}
-    free = moment_estimates(table, Settings(skewness_corrected_from=0.65))
+    free = frame_of(moment_estimates(table, Settings(skewness_corrected_from=0.65)))
     assert set(free["estimator"]) == {"difference"}
 
 
@@ -151,7 +148,7 @@ def test_what_is_too_skewed_for_any_correction_has_a_status_and_no_number(compar
 
 @pytest.mark.parametrize("wish", [None, "difference", "unadjusted"])
 def test_the_corrected_estimate_is_the_headline(comparison, frame, lopsided, wish):
-    shown = all_estimates(frame(comparison(*({"numerator": x} for x in lopsided), estimator=wish)), Evidence())
+    shown = effects(frame(comparison(*({"numerator": x} for x in lopsided), estimator=wish)), {})
     assert shown.loc[shown["is_headline"], "estimator"].tolist() == ["difference_corrected"]
     assert shown["is_unadjusted"].fillna(False).sum() == 1
 
@@ -201,7 +198,9 @@ def test_clusters_of_unequal_size_have_fewer_degrees_of_freedom(comparison, fram
     even = {"clusters": 5, "cluster_var_numerator": 2.0, "satterthwaite_trace": 0.25, "cluster_level": 0.2,
             "cluster_level_trace": 0.01}  # fmt: skip
     uneven = even | {"satterthwaite_trace": 0.4, "cluster_level": 0.3, "cluster_level_trace": 0.06}
-    got = moment_estimates(frame(clustered(comparison, even, metric_id="even"), clustered(comparison, uneven)))
+    got = frame_of(
+        moment_estimates(frame(clustered(comparison, even, metric_id="even"), clustered(comparison, uneven)))
+    )
     same = got[got["metric_id"] == "even"]
     assert same["estimator"].tolist() == ["cluster"] and same["df"].tolist() == pytest.approx([8.0])
     pair = got[got["metric_id"] == "m"].set_index("estimator")
@@ -273,7 +272,7 @@ def test_a_skewed_difference_of_clusters_is_transformed_by_the_skewness_of_their
 def test_a_planned_estimator_without_evidence_is_unavailable_however_skewed_the_values(comparison, frame, lopsided):
     table = frame(comparison(*({"numerator": x} for x in lopsided), estimator="permutation"))
     for limit in (0.7, 0.2):
-        shown = all_estimates(table, Evidence(), Settings(skewness_limit=limit))
+        shown = effects(table, {}, settings=Settings(skewness_limit=limit))
         headline = shown[shown["is_headline"]].iloc[0]
         assert (headline["estimator"], headline["status"]) == ("permutation", "estimator_unavailable")
 
@@ -284,7 +283,7 @@ def test_a_skewed_estimate_has_no_normal_posterior(comparison, frame, lopsided):
         comparison(*({"numerator": x} for x in lopsided), metric_id="skewed"),
         comparison({"numerator": rng.normal(5, 1, 90)}, {"numerator": rng.normal(5, 1, 90)}, metric_id="plain"),
     )
-    shown = all_estimates(table, Evidence())
+    shown = effects(table, {})
     assert shown.loc[shown["estimator"] == "bayes", "metric_id"].tolist() == ["plain"]
 
 
@@ -294,14 +293,14 @@ def test_several_arms_of_which_one_is_corrected_have_bonferronis_omnibus_test_an
     control, small = ({"numerator": x} for x in lopsided)
     second = {"numerator": revenue(np.random.default_rng(39), 250)}
     table = frame(comparison(control, small, variant_id="a"), comparison(control, second, variant_id="b"))
-    shown = all_estimates(table, Evidence())
+    shown = effects(table, {})
     headlines = shown[shown["is_headline"]]
     assert set(headlines["estimator"]) == {"difference_corrected"}
     least = min(1.0, 2 * headlines["p_value"].min())
     assert headlines["omnibus_p_value"].tolist() == pytest.approx([least, least])
     skewness = headlines["effect_skewness"].abs()
     refusing = Settings(skewness_limit=float(skewness.mean()))
-    shown = all_estimates(table, Evidence(), refusing)
+    shown = effects(table, {}, settings=refusing)
     headlines = shown[shown["is_headline"]]
     assert set(headlines["status"]) == {"ok", "too_skewed"} and headlines["omnibus_p_value"].isna().all()
 
@@ -315,15 +314,15 @@ def test_many_comparisons_at_once_are_the_same_as_one_at_a_time(comparison, fram
                    {"numerator": rng.poisson(3, 40), "denominator": rng.poisson(4, 40) + 1},
                    metric_id="c", metric_type="ratio"),
     ]  # fmt: skip
-    together = moment_estimates(frame(*rows)).sort_values(["metric_id", "estimator"], ignore_index=True)
-    alone = pd.concat([moment_estimates(frame(row)) for row in rows], ignore_index=True)
+    together = frame_of(moment_estimates(frame(*rows))).sort_values(["metric_id", "estimator"], ignore_index=True)
+    alone = pd.concat([frame_of(moment_estimates(frame(row))) for row in rows], ignore_index=True)
     alone = alone.sort_values(["metric_id", "estimator"], ignore_index=True)
     pd.testing.assert_frame_equal(together, alone[together.columns], check_dtype=False)
 
 
 def test_no_comparisons_have_no_rows(comparison, frame, lopsided):
     empty = frame(comparison(*({"numerator": x} for x in lopsided))).iloc[:0]
-    assert moment_estimates(empty).empty
+    assert frame_of(moment_estimates(empty)).empty
 
 
 def test_a_planned_estimator_without_a_correction_shows_the_skewness_and_is_refused_beyond_the_limit(comparison, frame):
@@ -334,15 +333,9 @@ def test_a_planned_estimator_without_a_correction_shows_the_skewness_and_is_refu
         arms.append({"numerator": past + revenue(rng, size), "covariate": past})
     table = frame(comparison(*arms, estimator="difference_in_differences", period_ratio=1.0))
     for limit, status in ((0.7, "ok"), (0.15, "too_skewed")):
-        shown = all_estimates(table, Evidence(), Settings(skewness_limit=limit))
+        shown = effects(table, {}, settings=Settings(skewness_limit=limit))
         row = shown[shown["is_headline"]].iloc[0]
         assert (row["estimator"], row["status"]) == ("difference_in_differences", status)
         assert row["effect_skewness"] == pytest.approx(skewness_of(*(arm["numerator"] for arm in arms)), rel=1e-9)
         assert np.isnan(row["p_value"]) == np.isnan(row["effect_ci_low"]) == (status != "ok")
         assert np.isfinite(row["effect"])
-
-
-def test_the_health_check_names_the_estimators_that_have_no_correction():
-    text = (Path(__file__).parents[3] / "models" / "marts" / "experiment_health.sql").read_text(encoding="utf-8")
-    (named,) = re.findall(r'set uncorrected = "(.*?)"', text)
-    assert re.findall(r"'(\w+)'", named) == list(UNCORRECTED)

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from scipy.stats import dunnett
 
-from python_stats.analysis.effects import Evidence, effects
-from python_stats.analysis.families import correct_families
-from python_stats.analysis.settings import Settings
+from python_stats.analysis.effects import effects
+from python_stats.analysis.judgement import families
+from python_stats.analysis.judgement.headline import Headlines
+from python_stats.analysis.table.comparisons import Comparisons
 from python_stats.families.multiplicity import adjust
 
 
@@ -15,12 +16,23 @@ def headlines(p, **columns):
     n = len(p)
     table = {
         "exp_id": "e", "metric_id": [f"m{i}" for i in range(n)], "variant_id": "t", "population": "assigned",
-        "dimension": "all", "segment": "all", "look_date": "2026-03-30", "role": "secondary", "is_headline": True,
+        "dimension": "all", "segment": "all", "look_date": "2026-03-30", "role": "secondary",
         "p_value": p, "sequential_p_value": np.nan, "alpha": 0.05, "correction": "holm", "effect": 1.0,
         "effect_se": 0.5, "df": np.nan, "control_variance": np.nan, "alternative": "two_sided",
         "reference_skewness": 0.0,
     }  # fmt: skip
     return pd.DataFrame({**table, **columns})
+
+
+NUMBERS = ["p_value", "sequential_p_value", "effect", "effect_se", "df", "control_variance", "reference_skewness"]
+
+
+def correct_families(table):
+    """Give the headlines of a frame with their corrections."""
+    numbers = {name: table[name].to_numpy(dtype=float) for name in NUMBERS}
+    got = families.correct_families(Headlines(Comparisons(table), numbers))
+    added = ("p_value_adjusted", "correction", "correction_family", "is_significant")
+    return table.assign(**{name: got[name] for name in added}).astype({"is_significant": "boolean"})
 
 
 def test_a_family_is_the_metrics_and_arms_of_a_role():
@@ -36,12 +48,19 @@ def test_every_primary_metric_is_a_family_of_its_arms():
     assert correct_families(table)["p_value_adjusted"].tolist() == pytest.approx([0.06, 0.06, 0.03])
 
 
-def test_rows_without_a_p_value_or_off_the_headline_count_in_no_family():
-    table = headlines([0.02, np.nan, 0.02], is_headline=[True, True, False], correction="bonferroni")
-    corrected = correct_families(table)
+def test_rows_without_a_p_value_count_in_no_family():
+    corrected = correct_families(headlines([0.02, np.nan], correction="bonferroni"))
     assert corrected["p_value_adjusted"].iloc[0] == pytest.approx(0.02)
-    assert corrected["is_significant"].isna().tolist() == [False, True, True]
-    assert corrected["correction_family"].isna().tolist() == [False, False, True]
+    assert corrected["is_significant"].isna().tolist() == [False, True]
+    assert corrected["correction_family"].notna().all()
+
+
+def test_rows_off_the_headline_have_no_family(comparison, frame):
+    rng = np.random.default_rng(5)
+    arm = {"numerator": rng.normal(0, 1, 40), "covariate": rng.normal(0, 1, 40)}
+    found = effects(frame(comparison(arm, arm | {"numerator": rng.normal(0, 1, 40)})))
+    assert found["correction_family"].notna().tolist() == found["is_headline"].astype(bool).tolist()
+    assert not found["is_headline"].astype(bool).all()
 
 
 def test_a_sequential_p_value_decides_where_there_is_one():
@@ -77,8 +96,7 @@ def test_dunnett_knows_that_the_arms_share_a_control(comparison, frame):
         comparison({"numerator": control}, {"numerator": arm}, variant_id=name, correction="dunnett")
         for name, arm in zip("abc", arms, strict=True)
     ]
-    looks = pd.DataFrame(columns=["exp_id", "is_headline"]).astype({"is_headline": bool})
-    found = effects(frame(*rows), Evidence(), looks, Settings())
+    found = effects(frame(*rows))
     found = found[found["is_headline"]].set_index("variant_id")
     assert set(found["correction"]) == {"dunnett"}
     # scipy pools the variance of the arms; with 400 units each the difference is in the third digit.

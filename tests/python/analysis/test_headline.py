@@ -1,12 +1,13 @@
 """Which estimate decides."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from python_stats.analysis.effects import Evidence, all_estimates
-from python_stats.analysis.headline import mark_headline
+from python_stats.analysis.effects import effects
+from python_stats.analysis.judgement.headline import mark_headline
 from python_stats.analysis.settings import Settings
+from python_stats.analysis.table.comparisons import Comparisons
+from python_stats.analysis.table.estimate_rows import frame_of, without_numbers
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def arms():
 
 
 def headline_of(table, **settings):
-    estimates = all_estimates(table, Evidence(), Settings(**settings))
+    estimates = effects(table, {}, settings=Settings(**settings))
     return estimates[estimates["is_headline"]]
 
 
@@ -63,22 +64,16 @@ def test_few_events_are_decided_by_the_exact_test(comparison, frame):
     ]
 
 
-def test_every_comparison_has_exactly_one_headline():
-    keys = {"exp_id": "e", "population": "assigned", "dimension": "all", "segment": "all", "look_date": "2026-01-01"}
-    names = ["difference", "cuped", "bootstrap"]
-    estimates = pd.DataFrame(
-        [
-            {**keys, "metric_id": m, "variant_id": v, "estimator": name, "is_unadjusted": name == "difference",
-             "status": "ok", "metric_type": "mean", "n_control": 9, "n_treatment": 9, "clusters_control": None,
-             "clusters_treatment": None, "mean_control": 1.0, "mean_treatment": 1.0}
-            for m in "ab" for v in "tu" for name in names
-        ]
-    )  # fmt: skip
+def test_every_comparison_has_exactly_one_headline(comparison, frame, arms):
     wishes = {("a", "t"): None, ("a", "u"): "bootstrap", ("b", "t"): "unadjusted", ("b", "u"): "trimmed"}
-    comparisons = pd.DataFrame(
-        [{**keys, "metric_id": m, "variant_id": v, "estimator": wish} for (m, v), wish in wishes.items()]
+    table = Comparisons(
+        frame(*(comparison(*arms, metric_id=m, variant_id=v, estimator=wish) for (m, v), wish in wishes.items()))
     )
-    marked = mark_headline(estimates, comparisons)
+    parts = [
+        without_numbers(table, name, "ok", is_unadjusted=name == "difference")
+        for name in ("difference", "cuped", "bootstrap")
+    ]
+    marked = frame_of(mark_headline(parts, table))
     shown = marked[marked["is_headline"]].set_index(["metric_id", "variant_id"])["estimator"]
     assert shown.to_dict() == {
         ("a", "t"): "cuped", ("a", "u"): "bootstrap", ("b", "t"): "difference", ("b", "u"): "trimmed"

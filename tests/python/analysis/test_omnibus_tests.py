@@ -5,12 +5,12 @@ import pytest
 from scipy.stats import chi2_contingency
 from statsmodels.stats.oneway import anova_oneway
 
-from python_stats.analysis.effects import Evidence, all_estimates
+from python_stats.analysis.effects import effects
 from python_stats.analysis.settings import Settings
 
 
 def omnibus(table):
-    estimates = all_estimates(table, Evidence(), Settings())
+    estimates = effects(table, {}, settings=Settings())
     return estimates[estimates["is_headline"]].set_index(["metric_id", "variant_id"])["omnibus_p_value"]
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from python_stats.analysis import quantile_estimates as module
-from python_stats.analysis.quantile_estimates import quantile_estimates
+from python_stats.analysis.estimators import quantile_estimates as module
+from python_stats.analysis.estimators.quantile_estimates import quantile_estimates
+from python_stats.analysis.table.estimate_rows import frame_of
 from python_stats.quantiles.index_comparison import quantile_difference
 from python_stats.quantiles.order_statistics import order_statistic_window
 
@@ -69,7 +70,7 @@ def sample(seed, size=400, scale=1.0):
 
 def one(control, treatment, q=0.5, share=SHARES, **more):
     table = pd.DataFrame([comparison(n=(len(control), len(treatment)), **more)])
-    rows = quantile_estimates(table, arms(1, control, treatment, q), share)
+    rows = frame_of(quantile_estimates(table, arms(1, control, treatment, q), share))
     assert len(rows) == 1
     return rows.iloc[0]
 
@@ -116,7 +117,9 @@ def test_runs_of_equal_values_are_as_many_values():
     single["rank"] += offset
     shuffled = single.sample(frac=1.0, random_state=1)
     pd.testing.assert_frame_equal(
-        quantile_estimates(table, merged, SHARES), quantile_estimates(table, shuffled, SHARES), rtol=1e-12
+        frame_of(quantile_estimates(table, merged, SHARES)),
+        frame_of(quantile_estimates(table, shuffled, SHARES)),
+        rtol=1e-12,
     )
 
 
@@ -130,9 +133,9 @@ def test_all_comparisons_at_once_equal_one_at_a_time(monkeypatch):
         if key % 4 == 0:
             share.append(shares(key))
     statistics, share = pd.concat(statistics).sample(frac=1.0, random_state=2), pd.concat(share)
-    together = quantile_estimates(pd.DataFrame(tables), statistics, share).set_index("metric_id")
+    together = frame_of(quantile_estimates(pd.DataFrame(tables), statistics, share)).set_index("metric_id")
     for table in tables:
-        alone = quantile_estimates(pd.DataFrame([table]), statistics, share).iloc[0]
+        alone = frame_of(quantile_estimates(pd.DataFrame([table]), statistics, share)).iloc[0]
         np.testing.assert_allclose(
             together.loc[alone["metric_id"], NUMBERS].astype(float), alone[NUMBERS].astype(float), rtol=1e-10
         )
@@ -153,11 +156,11 @@ def test_clustered_values_have_a_t_test_with_the_degrees_of_freedom_of_their_sha
 @pytest.mark.parametrize("q", [0.1, 0.9])
 def test_trap_an_arm_without_values_is_undefined_not_zero(q):
     table = pd.DataFrame([comparison()])
-    row = quantile_estimates(table, runs(1, "treatment", sample(9), q), SHARES).iloc[0]
+    row = frame_of(quantile_estimates(table, runs(1, "treatment", sample(9), q), SHARES)).iloc[0]
     assert row["status"] == "undefined_quantile"
     assert row["mean_treatment"] == pytest.approx(np.quantile(sample(9), q))
     assert row[["mean_control", "effect", "effect_se", "p_value", "lift"]].isna().all()
-    lonely = quantile_estimates(table, arms(1, sample(9), sample(10), q), shares(1).iloc[:1]).iloc[0]
+    lonely = frame_of(quantile_estimates(table, arms(1, sample(9), sample(10), q), shares(1).iloc[:1])).iloc[0]
     assert lonely["status"] == "undefined_quantile"
     assert lonely[["effect_se", "p_value"]].isna().all()
 
@@ -188,12 +191,12 @@ def test_what_cannot_be_estimated_has_one_row_and_a_reason():
             comparison(7, metric_type="mean"),
         ]
     )
-    rows = quantile_estimates(table, arms(6, sample(15), sample(16), 0.5), SHARES).set_index("metric_id")
+    rows = frame_of(quantile_estimates(table, arms(6, sample(15), sample(16), 0.5), SHARES)).set_index("metric_id")
     assert rows["status"].to_dict() == {
         "m1": "bad_quantile", "m2": "not_mature", "m3": "too_few_units", "m4": "estimator_unavailable",
         "m5": "estimator_unavailable", "m6": "ok",
     }  # fmt: skip
     assert rows.drop("m6")[NUMBERS].isna().all().all()
-    looks = quantile_estimates(table)
+    looks = frame_of(quantile_estimates(table))
     assert looks.set_index("metric_id")["status"].to_dict()["m6"] == "estimator_unavailable"
-    assert quantile_estimates(table[table["metric_type"] == "mean"]).empty
+    assert frame_of(quantile_estimates(table[table["metric_type"] == "mean"])).empty

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from python_stats.analysis.rank_estimates import rank_estimates
+from python_stats.analysis.estimators.rank_estimates import rank_estimates
+from python_stats.analysis.table.estimate_rows import frame_of
 
 RNG = np.random.default_rng(12)
 CONTROL = np.where(RNG.random(180) < 0.5, RNG.poisson(3, 180), 0).astype(float)
@@ -37,7 +38,7 @@ def ranked(comparison, frame):
                     "var_placement_control": place[0].var(ddof=1), "var_placement_treatment": place[1].var(ddof=1),
                 }
             )  # fmt: skip
-        return rank_estimates(frame(*rows), pd.DataFrame(sums))
+        return frame_of(rank_estimates(frame(*rows), pd.DataFrame(sums)))
 
     return run
 
@@ -90,4 +91,6 @@ def test_complete_separation_has_a_test_but_no_interval(ranked):
 
 def test_only_plans_that_ask_have_rows(ranked, comparison, frame):
     assert ranked((CONTROL, TREATMENT), estimator="difference").empty
-    assert rank_estimates(frame(comparison({"numerator": CONTROL}, {"numerator": TREATMENT})), pd.DataFrame()).empty
+    assert frame_of(
+        rank_estimates(frame(comparison({"numerator": CONTROL}, {"numerator": TREATMENT})), pd.DataFrame())
+    ).empty

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
-from python_stats.analysis.rate_estimates import rate_estimates
+from python_stats.analysis.estimators.rate_estimates import rate_estimates
+from python_stats.analysis.settings import Settings
+from python_stats.analysis.table.estimate_rows import frame_of
 from python_stats.rates.proportion_score import miettinen_nurminen_interval
 
 
@@ -19,7 +21,7 @@ def rates(comparison, frame):
             comparison(units(*c), units(*t), metric_id=str(i), metric_type="proportion", **plan)
             for i, (c, t) in enumerate(pairs)
         ]
-        return rate_estimates(frame(*rows), exact_below=exact_below)
+        return frame_of(rate_estimates(frame(*rows), settings=Settings(exact_below=exact_below)))
 
     return run
 
@@ -69,4 +71,4 @@ def test_means_and_clusters_are_left_alone(comparison, frame):
         comparison(units(2, 40), units(9, 45), metric_id="mean"),
         comparison(units(2, 40), units(9, 45), metric_id="clustered", metric_type="proportion", is_clustered=True),
     ]
-    assert rate_estimates(frame(*rows)).empty
+    assert frame_of(rate_estimates(frame(*rows))).empty

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from python_stats.analysis.robust_estimates import geometric_estimates, trimmed_estimates
+from python_stats.analysis.estimators.robust_estimates import geometric_estimates, trimmed_estimates
+from python_stats.analysis.table.estimate_rows import frame_of
 
 RNG = np.random.default_rng(13)
 CONTROL = np.where(RNG.random(153) < 0.6, RNG.lognormal(1, 1.5, 153), 0.0)
@@ -32,7 +33,7 @@ def rows(comparison, frame):
                 for variant, values in zip("ct", pair, strict=True)
             ]
         function = trimmed_estimates if estimator == "trimmed" else geometric_estimates
-        return function(frame(*comparisons), pd.DataFrame(moments))
+        return frame_of(function(frame(*comparisons), pd.DataFrame(moments)))
 
     return run
 
@@ -122,5 +123,5 @@ def test_a_trimmed_rate_is_refused_where_the_cut_takes_all_successes(rows):
 def test_only_plans_that_ask_have_rows(rows, comparison, frame):
     table = frame(comparison({"numerator": CONTROL}, {"numerator": TREATMENT}))
     for function in (trimmed_estimates, geometric_estimates):
-        assert function(table, pd.DataFrame()).empty
+        assert not function(table, pd.DataFrame())
     assert rows("trimmed", (CONTROL, TREATMENT), control_variant_id="nobody").empty

@@ -8,7 +8,12 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import multivariate_normal, norm, t
 
-from python_stats.analysis.sequential import SEQUENTIAL_COLUMNS, monitored
+from python_stats.analysis.judgement import monitoring
+from python_stats.analysis.judgement.headline import Headlines
+from python_stats.analysis.judgement.monitoring import SEQUENTIAL_COLUMNS
+from python_stats.analysis.settings import Settings
+from python_stats.analysis.table.comparisons import LOOK_KEYS, Comparisons
+from python_stats.analysis.table.typed_frame import typed_frame
 from python_stats.lift import fieller_at
 from python_stats.means.hall_transformation import hall_wald
 from python_stats.sequential.always_valid import asymptotic_cs, msprt
@@ -53,6 +58,14 @@ def looks(
         planned_pair_units=units[:, -1:].repeat(number, axis=1).ravel() if planned is None else planned,
     )  # fmt: skip
     return frame, plan
+
+
+def monitored(frame, plan, **settings):
+    """Give the looks with what monitoring adds to them."""
+    columns = {name: frame[name].to_numpy() for name in frame if name not in LOOK_KEYS}
+    got = monitoring.monitored(Headlines(Comparisons(plan), columns), Settings(**settings))
+    added = typed_frame(pd.DataFrame({name: got[name] for name in SEQUENTIAL_COLUMNS}), SEQUENTIAL_COLUMNS)
+    return pd.concat([frame.reset_index(drop=True), added], axis=1)
 
 
 def null_paths(size, number, rng, per_look=100, drift=0.0):
@@ -159,7 +172,7 @@ def test_always_valid_columns_are_the_confidence_sequence_tuned_at_the_plan():
     rng = np.random.default_rng(19)
     effect, se, units = null_paths(5, 6, rng, drift=0.3)
     for planned, target in ((5000.0, 5000.0), (np.nan, 750.0)):
-        got = monitored(*looks(effect, se, units, method=None, planned=planned), target_units=750.0)
+        got = monitored(*looks(effect, se, units, method=None, planned=planned), always_valid_target_units=750.0)
         want = asymptotic_cs(effect, np.broadcast_to(se, effect.shape), units, target_n=target)
         np.testing.assert_allclose(column(got, "always_valid_p_value", effect.shape), want.p_value, rtol=1e-9)
         np.testing.assert_allclose(column(got, "always_valid_ci_low", effect.shape), want.ci_low, rtol=1e-9)
@@ -257,7 +270,7 @@ def test_trap_a_first_look_without_a_reachable_bound_is_null_not_infinite():
     assert np.isfinite(got["sequential_boundary"].to_numpy(float)).all()
     assert got.loc[0, ["sequential_ci_low", "sequential_ci_high", "sequential_lift_ci_low"]].isna().all()
     assert got.loc[0, "sequential_p_value"] == 1.0
-    finite = got.select_dtypes("float64").to_numpy()
+    finite = got.select_dtypes("number").to_numpy(float, na_value=np.nan)
     assert not np.isinf(finite).any()
 
 

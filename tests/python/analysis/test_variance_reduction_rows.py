@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from python_stats.analysis.difference_estimates import difference_estimates
-from python_stats.analysis.regression_estimates import UNITS_PER_COVARIATE, regression_estimates
-from python_stats.analysis.stratified_estimates import stratified_estimates
+from python_stats.analysis.estimators.difference_estimates import difference_estimates
+from python_stats.analysis.estimators.regression_estimates import UNITS_PER_COVARIATE, regression_estimates
+from python_stats.analysis.estimators.stratified_estimates import stratified_estimates
+from python_stats.analysis.table.estimate_rows import frame_of
 
 VARIABLES = ("numerator", "denominator", "covariate", "covariate_denominator")
 
@@ -68,9 +69,11 @@ def arms(seed: int, n: tuple[int, int] = (300, 400), k: int = 3, slopes: tuple[f
 
 
 def regression(units: dict[str, np.ndarray], **more) -> pd.Series:
-    rows = regression_estimates(
-        pd.DataFrame([plan_row(1, {a: v[:, :1] for a, v in units.items()}, "regression", **more)]),
-        long_moments(1, units),
+    rows = frame_of(
+        regression_estimates(
+            pd.DataFrame([plan_row(1, {a: v[:, :1] for a, v in units.items()}, "regression", **more)]),
+            long_moments(1, units),
+        )
     )
     assert len(rows) == 1
     return rows.iloc[0]
@@ -108,7 +111,7 @@ def test_cells_with_different_numbers_of_covariates_are_one_cell_at_a_time():
     cells = [arms(10 + k, k=k) for k in (1, 4, 2)] + [{a: v[:, :1] for a, v in arms(14).items()}]
     rows = [plan_row(i, {a: v[:, :1] for a, v in units.items()}, "regression") for i, units in enumerate(cells)]
     moments = pd.concat([long_moments(i, units) for i, units in enumerate(cells)]).sample(frac=1, random_state=1)
-    together = regression_estimates(pd.DataFrame(rows), moments).set_index("metric_id")
+    together = frame_of(regression_estimates(pd.DataFrame(rows), moments)).set_index("metric_id")
     for i, units in enumerate(cells):
         alone = regression(units)
         for column in ("effect", "effect_se", "p_value", "df", "lift_ci_low", "variance_reduction"):
@@ -180,7 +183,7 @@ def test_regression_keeps_a_ratio_whose_denominator_is_constant_as_the_mean():
     units = arms(27)
     ratio = {a: np.column_stack([v[:, 0], np.full(len(v), 4.0), v[:, 1:]]) for a, v in units.items()}
     table = pd.DataFrame([plan_row(1, {a: v[:, :2] for a, v in ratio.items()}, "regression", "ratio")])
-    row = regression_estimates(table, long_moments(1, ratio, has_denominator=True)).iloc[0]
+    row = frame_of(regression_estimates(table, long_moments(1, ratio, has_denominator=True))).iloc[0]
     plain = regression(units)
     assert row["effect"] == pytest.approx(plain["effect"] / 4, rel=1e-9)
     assert row["effect_se"] == pytest.approx(plain["effect_se"] / 4, rel=1e-9)
@@ -194,7 +197,7 @@ def test_trap_a_zero_denominator_is_a_status_in_its_own_cell():
         [plan_row(i, {a: v[:, :2] for a, v in u.items()}, "regression", "ratio") for i, u in ((1, ratio), (2, empty))]
     )
     moments = pd.concat([long_moments(i, u, has_denominator=True) for i, u in ((1, ratio), (2, empty))])
-    rows = regression_estimates(table, moments).set_index("metric_id")
+    rows = frame_of(regression_estimates(table, moments)).set_index("metric_id")
     assert rows["status"].to_dict() == {"m1": "ok", "m2": "zero_denominator"}
     assert np.isnan(rows.loc["m2", "effect"]) and np.isfinite(rows.loc["m1", "p_value"])
 
@@ -205,8 +208,10 @@ def test_only_plans_that_ask_at_the_last_look_with_independent_units_get_a_row()
     outcome = {a: v[:, :1] for a, v in units.items()}
     for change in ({"estimator": None}, {"is_clustered": True}, {"is_last_look": False}, {"plan_key": 2}):
         table = pd.DataFrame([plan_row(1, outcome, "regression") | change])
-        assert len(regression_estimates(table, moments)) == 0, change
-    assert len(regression_estimates(pd.DataFrame([plan_row(1, outcome, "regression")]), moments.iloc[:0])) == 0
+        assert len(frame_of(regression_estimates(table, moments))) == 0, change
+    assert (
+        len(frame_of(regression_estimates(pd.DataFrame([plan_row(1, outcome, "regression")]), moments.iloc[:0]))) == 0
+    )
 
 
 def test_the_standard_error_is_the_spread_over_samples_also_when_slopes_differ():
@@ -222,7 +227,7 @@ def test_the_standard_error_is_the_spread_over_samples_also_when_slopes_differ()
         [plan_row(i, {"control": outcome, "treatment": outcome}, "regression") for i in range(samples)]
     )
     table["n_control"] = table["n_treatment"] = n
-    rows = regression_estimates(table, _many_moments(np.stack([y, x], axis=-1)))
+    rows = frame_of(regression_estimates(table, _many_moments(np.stack([y, x], axis=-1))))
     spread = rows["effect"].std()
     assert rows["effect_se"].mean() == pytest.approx(spread, rel=0.04)
     covered = ((rows["effect_ci_low"] < 0) & (rows["effect_ci_high"] > 0)).mean()
@@ -269,7 +274,7 @@ def strata_of(plan_key: int, units: dict[str, np.ndarray], strata: dict[str, np.
 def stratified(units, strata, **more) -> pd.Series:
     metric_type = "ratio" if units["control"].shape[1] == 2 else "mean"
     table = pd.DataFrame([plan_row(1, units, None, metric_type) | more])
-    rows = stratified_estimates(table, strata_of(1, units, strata).sample(frac=1, random_state=2))
+    rows = frame_of(stratified_estimates(table, strata_of(1, units, strata).sample(frac=1, random_state=2)))
     assert len(rows) == 1
     return rows.iloc[0]
 
@@ -349,14 +354,14 @@ def test_stratified_cells_together_are_cells_alone():
     cells.append(ratio)
     table = pd.DataFrame([plan_row(i, u, None, "ratio" if i == 3 else "mean") for i, (u, _) in enumerate(cells)])
     moments = pd.concat([strata_of(i, u, s) for i, (u, s) in enumerate(cells)]).sample(frac=1, random_state=3)
-    rows = stratified_estimates(table, moments).set_index("metric_id")
+    rows = frame_of(stratified_estimates(table, moments)).set_index("metric_id")
     for i, (u, s) in enumerate(cells):
         for column in ("effect", "effect_se", "df", "p_value", "lift_ci_high"):
             assert rows.loc[f"m{i}", column] == pytest.approx(stratified(u, s)[column], rel=1e-9)
     assert rows.loc["m3", "effect"] == pytest.approx(rows.loc["m0", "effect"] / 2, rel=1e-9)
     clustered = table.assign(is_clustered=True)
-    assert len(stratified_estimates(clustered, moments)) == 0
-    assert len(stratified_estimates(table, moments.iloc[:0])) == 0
+    assert len(frame_of(stratified_estimates(clustered, moments))) == 0
+    assert len(frame_of(stratified_estimates(table, moments.iloc[:0]))) == 0
 
 
 def panel(seed: int) -> dict[str, np.ndarray]:
@@ -373,7 +378,9 @@ def panel(seed: int) -> dict[str, np.ndarray]:
 
 
 def difference(units: dict[str, np.ndarray], metric_type: str = "mean", **more) -> pd.Series:
-    rows = difference_estimates(pd.DataFrame([plan_row(1, units, "difference_in_differences", metric_type, **more)]))
+    rows = frame_of(
+        difference_estimates(pd.DataFrame([plan_row(1, units, "difference_in_differences", metric_type, **more)]))
+    )
     assert len(rows) == 1
     return rows.iloc[0]
 
@@ -432,7 +439,7 @@ def test_no_pre_period_or_no_closed_window_is_no_row():
         plan_row(1, units, "difference_in_differences", period_ratio=np.nan),
         plan_row(1, units, "cuped"),
     ):
-        assert len(difference_estimates(pd.DataFrame([table]))) == 0
+        assert len(frame_of(difference_estimates(pd.DataFrame([table])))) == 0
 
 
 @pytest.mark.parametrize("alternative", ["greater", "less"])
