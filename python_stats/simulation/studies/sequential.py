@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from python_stats.analysis.judgement.monitoring import monitored
+from python_stats.analysis.judgement.headline import Headlines
+from python_stats.analysis.look_estimates import look_estimates
 from python_stats.clusters.totals import cluster_moments
 from python_stats.moments import merge_running, moments_of
 from python_stats.simulation.reductions import triple_sums
-from python_stats.simulation.shipped import Clusters, comparison_frame, headline
+from python_stats.simulation.shipped import Clusters, comparison_frame
 from python_stats.simulation.study import Simulate, Study
 from python_stats.simulation.trials import Trials, answers
 
@@ -35,14 +36,12 @@ def scored(
     methods: tuple[tuple[str, float], ...] = METHODS,
 ) -> dict[str, Trials]:
     """Score the sequential methods, the plain test at its last look, and the plain test at every look."""
-    looks = headline(frame)
-    looks = looks[looks["is_headline"]]
     result = {}
     for method, parameter in methods:
         plan = frame.assign(
             sequential_method=method, sequential_parameter=parameter, planned_pair_units=planned, mde=mde
         )
-        got = monitored(looks, plan)
+        got = look_estimates(plan)
         p, low, high = (_by_look(got, f"sequential_{name}") for name in ("p_value", "ci_low", "ci_high"))
         with np.errstate(invalid="ignore"):
             outside = (low > truth) | (high < truth)
@@ -58,8 +57,8 @@ def scored(
     return result
 
 
-def _by_look(table: pd.DataFrame, column: str) -> FloatArray:
-    return table[column].to_numpy(dtype=np.float64).reshape(-1, DAYS)
+def _by_look(looks: Headlines, column: str) -> FloatArray:
+    return looks[column].reshape(-1, DAYS)
 
 
 def of_units(
