@@ -1,7 +1,8 @@
 """Measure what the package costs, print the results and write them into docs/benchmarks.md, section by section.
 
 `facts`: from tables of facts to results, beside a hand-written query and tea-tasting (minutes, gigabytes of disk).
-`inference`: from moments to effects, beside gbstats and tea-tasting. `resampling`: quantiles and bootstraps beside the
+`inference`: from moments to effects, beside gbstats and tea-tasting. `analysis`: the inference models on a whole
+programme, from frame to frame. `resampling`: quantiles and bootstraps beside the
 scan of their inputs. A section that is not asked for keeps its recorded results.
 """
 
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import analysis_section
 import fact_section
 import inference_section
 import resampling_section
@@ -52,6 +54,11 @@ def _inference(arguments: argparse.Namespace) -> str:
     return inference_section.section(rounds)
 
 
+def _analysis(arguments: argparse.Namespace) -> str:
+    options = {"experiments": arguments.experiments, "schedules": arguments.programme_schedules}
+    return analysis_section.section(analysis_section.measure(repeats=arguments.repeats, **options))
+
+
 def _resampling(arguments: argparse.Namespace) -> str:
     options = {"units": arguments.resampled_units, "threads": arguments.threads}
     rounds = resampling_section.measure(repeats=arguments.repeats, **options)
@@ -61,6 +68,7 @@ def _resampling(arguments: argparse.Namespace) -> str:
 SECTIONS: dict[str, Callable[[argparse.Namespace], str]] = {
     "facts": _facts,
     "inference": _inference,
+    "analysis": _analysis,
     "resampling": _resampling,
 }
 
@@ -85,6 +93,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     inference.add_argument("--peer-cells", type=int, default=2_000, help="comparisons that the peers make too")
     inference.add_argument("--schedules", type=int, default=10_000, help="group-sequential designs")
     inference.add_argument("--peers", nargs="*", choices=inference_section.PEERS, default=list(inference_section.PEERS))
+    analysis = parser.add_argument_group("analysis")
+    analysis.add_argument("--experiments", type=int, default=10_000, help="each with 40 comparisons")
+    analysis.add_argument("--programme-schedules", type=int, default=400, help="comparisons that spend alpha")
     resampling = parser.add_argument_group("resampling")
     resampling.add_argument("--resampled-units", type=int, default=10_000_000)
     arguments = parser.parse_args(argv)

@@ -55,18 +55,21 @@ def third_moment_of_combination(
         cov = moments.cov * ((n - 1) / n)[..., None, None]
         total, size = np.zeros((2, *np.broadcast_shapes(n.shape, w.shape[:-1], triples.shape[:-1])))
         for place, (a, b, c) in enumerate(((0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 1))):
+            times = (1, 3, 3, 1)[place] * w[..., a] * w[..., b] * w[..., c]
+            if not np.any(times):
+                continue
             about_zero = triples[..., place] / n
             shift = mean[..., a] * cov[..., b, c] + mean[..., b] * cov[..., a, c] + mean[..., c] * cov[..., a, b]
             level = mean[..., a] * mean[..., b] * mean[..., c]
             central = about_zero - shift - level
-            times = (1, 3, 3, 1)[place] * w[..., a] * w[..., b] * w[..., c]
             # A variable that weighs nothing may be unknown: 0 * NaN would be NaN.
             total = total + np.where(times == 0.0, 0.0, times * central)
             size = size + np.where(times == 0.0, 0.0, np.abs(times) * (np.abs(about_zero) + np.abs(level)))
         variance = np.zeros(total.shape)
         for a, b in ((0, 0), (0, 1), (1, 0), (1, 1)):
             both = w[..., a] * w[..., b]
-            variance = variance + np.where(both == 0.0, 0.0, both * cov[..., a, b])
+            if np.any(both):
+                variance = variance + np.where(both == 0.0, 0.0, both * cov[..., a, b])
         rounded = size * _ROUNDING > KNOWN * np.maximum(variance, 0.0) ** 1.5
         return np.where(np.isfinite(total) & ~rounded, total, np.nan)
 

@@ -34,10 +34,13 @@ def scripts() -> Iterator[dict[str, ModuleType]]:
         "cells",
         "floor_run",
         "inference_run",
+        "comparison_frame",
+        "analysis_run",
         "processes",
         "report",
         "fact_section",
         "inference_section",
+        "analysis_section",
         "resampling_section",
         "run",
     )
@@ -319,6 +322,16 @@ def test_resampling_section_shows_shares_of_the_scan(scripts: dict[str, ModuleTy
     one = {f"{step}_{unit}": seconds for step, seconds in steps.items() for unit in ("seconds", "cpu_seconds")}
     text = scripts["resampling_section"].section([one], units=1_000, threads=2)
     assert "| 0.500 | 0.500 | 0.250 | 0.250 | below 1 |" in text
+    _assert_tables_are_square(text)
+
+
+def test_analysis_makes_every_comparison_and_shows_what_one_costs(scripts: dict[str, ModuleType]) -> None:
+    one = scripts["analysis_run"].run(experiments=20, schedules=8)
+    assert one["effects"]["comparisons"] == one["look"]["comparisons"] == one["look"]["rows"] == 800
+    # Raw and posterior, and the adjusted estimate of the three metrics that have a pre-period.
+    assert one["effects"]["rows"] > 2 * 800
+    text = scripts["analysis_section"].section([one, one])
+    assert "at most 10" in text and "Peak memory" in text
     _assert_tables_are_square(text)
 
 
