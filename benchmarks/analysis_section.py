@@ -59,7 +59,7 @@ def section(rounds: Sequence[dict[str, Any]]) -> str:
             *table(["model", "comparisons", "rows out", "CPU seconds", "µs of CPU per comparison", "goal"], rows),
             "",
             f"Peak memory {spread([one['peak_gib'] for one in rounds], 1)} GiB, the frames that were read among it.",
-            f"Plans that spend alpha cost {per_schedule} ms of CPU more a schedule of {rounds[0]['looks']} looks: their "
+            f"Plans that spend alpha cost {per_schedule} ms of CPU a schedule of {rounds[0]['looks']} looks: their "
             "sequential p-values solve the boundaries of many levels.",
         ]
     )
