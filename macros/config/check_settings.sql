@@ -48,8 +48,9 @@
   {%- if trim is not number or trim is boolean or not (0 <= trim < 0.5) -%}
     {%- do errors.append("the var trim_proportion is " ~ trim ~ "; it must be a fraction below 0.5") -%}
   {%- endif -%}
-  {%- if var('lift_interval') not in ['log_delta', 'fieller'] -%}
-    {%- do errors.append("the var lift_interval is '" ~ var('lift_interval') ~ "' (allowed: log_delta, fieller)") -%}
+  {%- set lift_intervals = dbt_experiments.allowed_values().lift_interval -%}
+  {%- if var('lift_interval') not in lift_intervals -%}
+    {%- do errors.append("the var lift_interval is '" ~ var('lift_interval') ~ "' (allowed: " ~ lift_intervals | join(', ') ~ ")") -%}
   {%- endif -%}
   {%- if var('stratify_by') is not none and var('stratify_by') is not string -%}
     {%- do errors.append("the var stratify_by is " ~ var('stratify_by') ~ "; it must be the name of an attribute, or null") -%}

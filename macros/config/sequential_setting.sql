@@ -11,8 +11,8 @@
             else nullif(trim(lower({{ input }}.sequential_method)), '')
         end
   {%- endset -%}
-  {%- set group_sequential = "('" ~ known.group_sequential | join("', '") ~ "')" -%}
-  {%- set always_valid = "('" ~ known.always_valid | join("', '") ~ "')" -%}
+  {%- set group_sequential = dbt_experiments.words_of('group_sequential') -%}
+  {%- set always_valid = dbt_experiments.words_of('always_valid') -%}
   {%- if which == 'method' -%}
 case
         when {{ said }} in {{ always_valid }} or ({{ said }} in {{ group_sequential }} and {{ input }}.planned_units > 0)
