@@ -1,5 +1,4 @@
 {% macro check_sequential(experiment, where, errors) %}
-  {#- Adds an error for a sequential method that is not known, or that lacks what it needs. -#}
   {%- set known = dbt_experiments.sequential_methods() -%}
   {%- set group_sequential = dbt_experiments.allowed_values().group_sequential -%}
   {%- set allowed = group_sequential + dbt_experiments.allowed_values().always_valid -%}

@@ -1,5 +1,4 @@
 {% macro check_settings(errors) %}
-  {#- Adds an error for every var outside its range and for vars that contradict one another. -#}
   {%- set fractions = [
       'alpha', 'power', 'srm_warn_alpha', 'srm_fail_alpha', 'balance_warn_alpha', 'multiple_variants_warn_share',
       'multiple_variants_fail_share', 'rejected_outcomes_warn_share', 'late_data_warn_share', 'assignment_rate_warn_share',

@@ -1,5 +1,4 @@
-{% macro metric_issue() %}
-  {#- Why a row of the metric catalogue cannot be computed, or null. -#}
+{% macro metric_issue() -%}
 case
         when numerator_kpi is null then 'no_numerator'
         when metric_type <> 'auto' and metric_type not in {{ dbt_experiments.words_of('metric_type') }} then 'unknown_metric_type'

@@ -1,8 +1,4 @@
 {% macro sequential_setting(which, input='input') %}
-  {#-
-    The sequential plan of an input row of `experiment` as a column: its `method` (null for a fixed horizon, and where the
-    method cannot be used), its `parameter`, or the `issue` that makes it unusable.
-  -#}
   {%- set known = dbt_experiments.sequential_methods() -%}
   {%- set parameter = input ~ '.sequential_parameter' -%}
   {%- set said -%}

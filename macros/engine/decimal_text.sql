@@ -1,5 +1,4 @@
 {% macro decimal_text(expression, digits) %}
-  {#- A number as text with a fixed number of decimals, for sentences. -#}
   {{ return(adapter.dispatch('decimal_text', 'dbt_experiments')(expression, digits)) }}
 {% endmacro %}
 
