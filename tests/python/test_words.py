@@ -12,7 +12,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
 import yaml
 
@@ -116,26 +115,7 @@ def repeated(lists: list[Listed]) -> list[tuple[Listed, Listed]]:
     return [(a, b) for a, b in combinations(lists, 2) if a.path != b.path and same(a, b)]
 
 
-def macro_value(name: str) -> Any:
-    """What a macro of macros/config returns, without dbt."""
-    environment = jinja2.Environment(extensions=["jinja2.ext.do"], loader=jinja2.FileSystemLoader(ROOT / "macros"))
-    folders = {path.stem: path.parent.name for path in (ROOT / "macros").glob("*/*.sql")}
-    returned: list[Any] = []
-
-    class Macros:
-        def __getattr__(self, called: str) -> Callable[[], Any]:
-            def call() -> Any:
-                template = environment.get_template(f"{folders[called]}/{called}.sql", globals=names)
-                getattr(template.module, called)()
-                return returned.pop()
-
-            return call
-
-    names = {"return": returned.append, "dbt_experiments": Macros(), "var": lambda name: None}
-    return getattr(Macros(), name)()
-
-
-def whole_lists() -> list[Listed]:
+def whole_lists(macro_value: Callable[[str], Any]) -> list[Listed]:
     """The lists of SQL as a whole, which are put together from parts, without those that are Python's own."""
     of_python = [set(words) for words in macro_value("python_words").values()]
     return [
@@ -160,9 +140,9 @@ def tracked() -> list[str]:
     ]
 
 
-def test_no_list_of_words_stands_twice():
+def test_no_list_of_words_stands_twice(macro_value):
     lists = [listed for name in tracked() for listed in lists_in(name, (ROOT / name).read_text(encoding="utf-8"))]
-    lists += whole_lists()
+    lists += whole_lists(macro_value)
     assert len(lists) > 50  # The readers read.
     pairs = repeated(lists)
     unknown = [
