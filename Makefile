@@ -11,7 +11,7 @@ LINT := $(LINT_VENV)/bin
 export DBT_PROFILES_DIR := $(CURDIR)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: help env build test test-dbt test-python lint docs bench calibrate clean
+.PHONY: help env build test test-dbt test-python lint docs bench calibrate words clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ bench: env ## Measure against hand-written floors and peers, and rewrite docs/be
 
 calibrate: env ## Simulate error rates and coverage, and rewrite docs/calibration.md (CALIBRATE="--scale 0.1")
 	@$(BIN)/python tools/calibrate.py $(CALIBRATE)
+
+words: env ## Write the words that SQL takes from Python to macros/config/python_words.sql
+	@$(BIN)/python tools/write_words.py
 
 clean: ## Remove what the other targets made
 	@rm -rf target logs $(VENV) $(LINT_VENV) benchmarks/.venv-peer

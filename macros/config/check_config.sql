@@ -1,8 +1,4 @@
 {% macro check_config() %}
-  {#-
-    Refuses contradictory or incomplete settings before anything is built, in one error that lists every mistake in words.
-    Runs as on-run-start.
-  -#}
   {%- if execute and flags.WHICH in ['build', 'run', 'test', 'snapshot'] -%}
     {%- set errors = [] -%}
     {%- do dbt_experiments.check_settings(errors) -%}

@@ -1,5 +1,4 @@
 {% macro check_declarations(declared, found, errors) %}
-  {#- Adds an error for an exp_id declared in YAML and in the table, and for a planned metric that nobody defined. -#}
   {%- if declared.experiment -%}
     {%- set ids = [] -%}
     {%- for row in declared.experiment -%}{%- do ids.append(row.exp_id | string) -%}{%- endfor -%}

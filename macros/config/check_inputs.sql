@@ -1,5 +1,4 @@
 {% macro check_inputs(declared, errors) %}
-  {#- Adds an error for every missing required table or column, and for declarations that clash with the tables. -#}
   {%- set found = {} -%}
   {%- for table, spec in dbt_experiments.input_tables().items() -%}
     {%- set address = dbt_experiments.input_address(table) -%}

@@ -1,13 +1,14 @@
 {% macro check_sequential(experiment, where, errors) %}
-  {#- Adds an error for a sequential method that is not known, or that lacks what it needs. -#}
   {%- set known = dbt_experiments.sequential_methods() -%}
+  {%- set group_sequential = dbt_experiments.allowed_values().group_sequential -%}
+  {%- set allowed = group_sequential + dbt_experiments.allowed_values().always_valid -%}
   {%- set asked = experiment.get('sequential_method') -%}
   {%- set method = known.aliases.get(asked, asked) -%}
   {%- if asked is not none -%}
-    {%- if method not in known.group_sequential + known.always_valid -%}
+    {%- if method not in allowed -%}
       {%- do errors.append(where ~ " has the sequential method '" ~ asked ~ "' (allowed: "
-          ~ (known.group_sequential + known.always_valid) | join(', ') ~ ", always_valid)") -%}
-    {%- elif method in known.group_sequential and not (experiment.get('planned_units') or 0) > 0 -%}
+          ~ (allowed + known.aliases.keys() | list) | join(', ') ~ ")") -%}
+    {%- elif method in group_sequential and not (experiment.get('planned_units') or 0) > 0 -%}
       {%- do errors.append(where ~ " has the sequential method '" ~ asked ~ "' without planned_units: it spends alpha "
           ~ "towards a planned end (asymptotic_cs needs none)") -%}
     {%- endif -%}

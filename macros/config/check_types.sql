@@ -1,8 +1,5 @@
 {% macro check_types(row, table, where, errors) %}
-  {#-
-    Adds an error for every value of a declared row that is not of its column's type, and takes the value out: the row goes
-    into SQL, also while dbt only parses.
-  -#}
+  {#- It goes into SQL otherwise, also while dbt only parses. -#}
   {%- for name, column in dbt_experiments.input_tables()[table].columns.items() if row.get(name) is not none -%}
     {%- set value, type = row[name], column[0] -%}
     {%- if type in ('number', 'integer') -%}

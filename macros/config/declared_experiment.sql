@@ -1,5 +1,4 @@
 {% macro declared_experiment(entry, rows, errors) %}
-  {#- One entry of the var `experiments`, added to the rows of the tables experiment, variant and experiment_metric. -#}
   {%- set where = "the experiment '" ~ entry.exp_id ~ "' of the var experiments" -%}
   {%- set columns = dbt_experiments.input_tables()['experiment'].columns.keys() | list -%}
   {%- do dbt_experiments.unknown_keys(entry, columns + ['variants', 'control', 'metrics', 'sequential'], where, errors) -%}

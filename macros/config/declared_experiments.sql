@@ -1,8 +1,4 @@
 {% macro declared_experiments() %}
-  {#-
-    Experiments and metrics declared in YAML (vars `experiments` and `metrics`) as rows of the input tables, with every
-    mistake collected in words: {rows: {table: [row]}, errors: [sentence]}.
-  -#}
   {%- set errors = [] -%}
   {%- set rows = {'experiment': [], 'variant': [], 'metric': [], 'experiment_metric': []} -%}
   {%- for name in ['metrics', 'experiments'] -%}

@@ -1,5 +1,4 @@
 {% macro declared_metric(entry, errors) %}
-  {#- One entry of the var `metrics` as a row of the input table metric. -#}
   {%- set columns = dbt_experiments.input_tables()['metric'].columns.keys() | list -%}
   {%- set where = "the metric '" ~ entry.get('metric_id', '?') ~ "' of the var metrics" -%}
   {%- do dbt_experiments.unknown_keys(entry, columns + ['window'], where, errors) -%}

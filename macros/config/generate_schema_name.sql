@@ -1,5 +1,5 @@
 {% macro generate_schema_name(custom_schema_name, node) -%}
-  {#- `marts` and `internal` stand for two vars, which dbt_project.yml cannot read; other names are used as they are. -#}
+  {#- dbt_project.yml cannot read vars, so two words stand for them there. -#}
   {%- set schemas = {
       'marts': var('marts_schema'),
       'internal': var('internal_schema'),

@@ -1,14 +1,12 @@
-{% macro metric_issue() %}
-  {#- Why a row of the metric catalogue cannot be computed, or null. -#}
-  {%- set allowed = dbt_experiments.allowed_values() -%}
+{% macro metric_issue() -%}
 case
         when numerator_kpi is null then 'no_numerator'
-        when metric_type not in ('auto', '{{ allowed.metric_type | join("', '") }}') then 'unknown_metric_type'
+        when metric_type <> 'auto' and metric_type not in {{ dbt_experiments.words_of('metric_type') }} then 'unknown_metric_type'
         when
-            aggregation not in ('{{ allowed.aggregation | join("', '") }}')
+            aggregation not in {{ dbt_experiments.words_of('aggregation') }}
             and not (metric_type = 'quantile' and aggregation = 'each') then 'unknown_aggregation'
-        when cap_kind not in ('{{ allowed.cap_kind | join("', '") }}') then 'unknown_cap_kind'
-        when direction not in ('{{ allowed.direction | join("', '") }}') then 'unknown_direction'
+        when cap_kind not in {{ dbt_experiments.words_of('cap_kind') }} then 'unknown_cap_kind'
+        when direction not in {{ dbt_experiments.words_of('direction') }} then 'unknown_direction'
         when metric_type = 'ratio' and denominator_kpi is null then 'ratio_without_denominator'
         when denominator_kpi is not null and metric_type <> 'ratio' then 'denominator_without_ratio'
         when window_start_day < 0 or window_end_day <= window_start_day then 'bad_window'

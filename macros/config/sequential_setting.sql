@@ -1,8 +1,4 @@
 {% macro sequential_setting(which, input='input') %}
-  {#-
-    The sequential plan of an input row of `experiment` as a column: its `method` (null for a fixed horizon, and where the
-    method cannot be used), its `parameter`, or the `issue` that makes it unusable.
-  -#}
   {%- set known = dbt_experiments.sequential_methods() -%}
   {%- set parameter = input ~ '.sequential_parameter' -%}
   {%- set said -%}
@@ -11,8 +7,8 @@
             else nullif(trim(lower({{ input }}.sequential_method)), '')
         end
   {%- endset -%}
-  {%- set group_sequential = "('" ~ known.group_sequential | join("', '") ~ "')" -%}
-  {%- set always_valid = "('" ~ known.always_valid | join("', '") ~ "')" -%}
+  {%- set group_sequential = dbt_experiments.words_of('group_sequential') -%}
+  {%- set always_valid = dbt_experiments.words_of('always_valid') -%}
   {%- if which == 'method' -%}
 case
         when {{ said }} in {{ always_valid }} or ({{ said }} in {{ group_sequential }} and {{ input }}.planned_units > 0)

@@ -1,5 +1,4 @@
 {% macro values_present(table, relation, column, candidates) %}
-  {#- Which of some values occur in a column of an input, as a list. -#}
   {%- set present = dbt_experiments.input_columns(table, relation) -%}
   {%- set expression = dbt_experiments.input_column(present[column], dbt_experiments.input_tables()[table].columns[column]) -%}
   {%- set literals = [] -%}

@@ -1,5 +1,5 @@
 {% macro accurate_mean(expression) %}
-  {#- The mean with a compensated sum where the engine has one: means of days are merged, so their rounding is variance. -#}
+  {#- Means of days are merged, so their rounding is variance. -#}
   {{ return(adapter.dispatch('accurate_mean', 'dbt_experiments')(expression)) }}
 {% endmacro %}
 

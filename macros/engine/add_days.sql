@@ -1,5 +1,4 @@
 {% macro add_days(date, days) %}
-  {#- A date moved by a number of days (an expression of type integer). -#}
   {{ return(adapter.dispatch('add_days', 'dbt_experiments')(date, days)) }}
 {% endmacro %}
 

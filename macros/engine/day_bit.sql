@@ -1,5 +1,4 @@
 {% macro day_bit(position) %}
-  {#- A 64-bit mask with the bit `position modulo 64` set; the position may be negative, and null stays null. -#}
   {{ return(adapter.dispatch('day_bit', 'dbt_experiments')(position)) }}
 {% endmacro %}
 

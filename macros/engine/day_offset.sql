@@ -1,5 +1,4 @@
 {% macro day_offset(from_date, to_date) %}
-  {#- Whole days from one date to another, as an integer. -#}
   {{ return(adapter.dispatch('day_offset', 'dbt_experiments')(from_date, to_date)) }}
 {% endmacro %}
 

@@ -1,8 +1,4 @@
 {% macro hash_bucket(text, buckets) %}
-  {#-
-    A number from 0 to `buckets` - 1 that depends on the text alone: the first 32 bits of its MD5, the same on every engine
-    and in every build.
-  -#}
   {{ return(adapter.dispatch('hash_bucket', 'dbt_experiments')(text, buckets)) }}
 {% endmacro %}
 

@@ -1,5 +1,4 @@
 {% macro same_type(actual, wanted) %}
-  {#- Whether two names mean the same type, so that no cast is needed. -#}
   {{ return(adapter.dispatch('same_type', 'dbt_experiments')(actual | upper, wanted | upper)) }}
 {% endmacro %}
 

@@ -1,5 +1,4 @@
 {% macro seconds_between(from_timestamp, to_timestamp) %}
-  {#- Seconds from one timestamp to another, with fractions. -#}
   {{ return(adapter.dispatch('seconds_between', 'dbt_experiments')(from_timestamp, to_timestamp)) }}
 {% endmacro %}
 

@@ -1,5 +1,4 @@
 {% macro try_cast(expression, type) %}
-  {#- A cast that gives null where the value cannot be read as the type. -#}
   {{ return(adapter.dispatch('try_cast', 'dbt_experiments')(expression, type)) }}
 {% endmacro %}
 

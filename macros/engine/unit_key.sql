@@ -1,5 +1,4 @@
 {% macro unit_key() %}
-  {#- A dense integer key for the rows of a query, in any order. -#}
   {{ return(adapter.dispatch('unit_key', 'dbt_experiments')()) }}
 {% endmacro %}
 

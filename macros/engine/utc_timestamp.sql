@@ -1,5 +1,4 @@
 {% macro utc_timestamp(expression) %}
-  {#- A timestamp with time zone as the UTC wall clock without zone. -#}
   {{ return(adapter.dispatch('utc_timestamp', 'dbt_experiments')(expression)) }}
 {% endmacro %}
 

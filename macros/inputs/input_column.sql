@@ -1,5 +1,4 @@
 {% macro input_column(column, spec) %}
-  {#- One column of an input as its contract type: untouched where it already has it, so that a fact table costs nothing. -#}
   {%- set type, default = spec[0], spec[2] -%}
   {%- set wanted = dbt_experiments.input_type(type) -%}
   {%- if column is none -%}

@@ -1,8 +1,4 @@
 {% macro input_columns(table, relation, errors=none) %}
-  {#-
-    The columns of an input that exist, as {contract name: column}. Names are compared without case; `input_columns` maps
-    other names. A required column that is missing stops the run, or is added to `errors` where a list is given.
-  -#}
   {%- set renamed = var('input_columns').get(table, {}) -%}
   {%- set by_name = {} -%}
   {%- for column in adapter.get_columns_in_relation(relation) -%}

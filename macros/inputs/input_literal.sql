@@ -1,5 +1,4 @@
 {% macro input_literal(row, name, spec) %}
-  {#- A value declared in YAML as a SQL literal of its contract type. -#}
   {%- set type, value = spec[0], row.get(name) -%}
   {%- set default = spec[3] if spec | length > 3 and name not in row else spec[2] -%}
   {%- if value is none -%}

@@ -1,5 +1,4 @@
 {% macro input_relation(table) %}
-  {#- The relation that holds an input, or none where an optional table does not exist. -#}
   {%- if dbt_experiments.is_demo() -%}
     {%- set in_demo = table in ['experiment', 'variant', 'assignment', 'kpi_outcome', 'metric', 'experiment_metric'] -%}
     {{ return(ref('demo_' ~ table) if in_demo else none) }}

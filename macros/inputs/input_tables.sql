@@ -1,8 +1,8 @@
 {% macro input_tables() %}
   {#-
-    The inputs of the contract: for each table whether it is required and, for each column, `[type, required, default]`.
-    A fourth entry is the default where the column (or, in YAML, the key) is absent, while a null keeps its own meaning.
-    Types: id and text (strings), timestamp (UTC), date, number, integer, boolean. A default is a SQL literal.
+    A column is `[type, required, default]`. A fourth entry is the default where the column (or, in YAML, the key) is absent,
+    while a null keeps its own meaning. Types: id and text (strings), timestamp (UTC), date, number, integer, boolean. A
+    default is a SQL literal.
   -#}
   {{ return({
     'experiment': {'required': true, 'columns': {

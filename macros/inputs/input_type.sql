@@ -1,5 +1,4 @@
 {% macro input_type(type) %}
-  {#- The engine's type for a type of the contract. -#}
   {{ return({
       'id': dbt.type_string(),
       'text': dbt.type_string(),

@@ -1,8 +1,4 @@
 {% macro input_view(table) %}
-  {#-
-    One input with the contract's names and types. Optional columns and tables that do not exist become their defaults;
-    a value that cannot be read as its type becomes null, which the schema layer reports. Rows declared in YAML are added.
-  -#}
   {%- set spec = dbt_experiments.input_tables()[table] -%}
   {%- set relation = dbt_experiments.input_relation(table) -%}
   {%- set declared = dbt_experiments.declared_rows(table) -%}

@@ -1,8 +1,4 @@
 {% macro good_side(effect_scale, direction, estimate='headline') %}
-  {#-
-    The estimate and its interval on the scale of the plan's hypothesis (relative or absolute), turned so that positive is
-    good: a fall of a metric that should fall is positive.
-  -#}
   {%- set sides = {'good_estimate': ['lift', 'effect'], 'good_low': ['lift_ci_low', 'effect_ci_low'],
                    'good_high': ['lift_ci_high', 'effect_ci_high']} -%}
   {%- set turned = {'good_estimate': 'good_estimate', 'good_low': 'good_high', 'good_high': 'good_low'} -%}

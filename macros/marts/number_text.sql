@@ -1,5 +1,4 @@
-{% macro number_text(expression) %}
-  {#- A metric's value as text with about four significant digits. -#}
+{% macro number_text(expression) -%}
 case
         when {{ expression }} is null then 'unknown'
         when {{ expression }} in ('infinity', '-infinity') then 'unbounded'

@@ -1,5 +1,4 @@
-{% macro p_text(expression) %}
-  {#- A p-value for sentences. -#}
+{% macro p_text(expression) -%}
 case
         when {{ expression }} is null then 'p unknown'
         when {{ expression }} < 0.0001 then 'p < 0.0001'

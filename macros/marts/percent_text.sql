@@ -1,5 +1,4 @@
-{% macro percent_text(expression) %}
-  {#- A fraction as a signed percentage, for sentences. -#}
+{% macro percent_text(expression) -%}
 case
         when {{ expression }} is null then 'unknown'
         when {{ expression }} in ('infinity', '-infinity') then 'unbounded'

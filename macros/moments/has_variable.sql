@@ -1,5 +1,4 @@
 {% macro has_variable(variable) %}
-  {#- The condition under which a metric has a moment variable at all: null moments are not zero moments. -#}
   {{ return({
       'numerator': 'true',
       'denominator': 'has_denominator',

@@ -1,5 +1,4 @@
 {% macro moment_pairs() %}
-  {#- Every unordered pair of moment variables, a variable with itself included. -#}
   {%- set pairs = [] -%}
   {%- set variables = dbt_experiments.moment_variables() -%}
   {%- for a in variables -%}

@@ -1,6 +1,4 @@
 {% macro moment_triples() %}
-  {#- The sums of products of three moment variables, by column: what the skewness of a mean, of a mean adjusted by its
-      covariate and of a ratio is made of. -#}
   {{ return({
       'cubes_numerator': ['numerator', 'numerator', 'numerator'],
       'squares_numerator_covariate': ['numerator', 'numerator', 'covariate'],

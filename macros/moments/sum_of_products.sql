@@ -1,5 +1,4 @@
 {% macro sum_of_products(a, b) %}
-  {#- The centred sum of products of two columns, by the engine's own one-pass centred moments. -#}
   {%- if a == b -%}
     {{ return("var_pop(" ~ a ~ ") * count(" ~ a ~ ")") }}
   {%- else -%}

@@ -1,8 +1,5 @@
 {% macro occurrence(table, alias=none) %}
-  {#-
-    Which of the rows with the same key a row is, from 1: the schema keeps the first, the quarantine reports the others. One
-    rule for both, so that no row can be in both or in neither.
-  -#}
+  {#- One rule for both, so that no row can be in both or in neither. -#}
   {%- set rules = {
       'experiment': [['exp_id'], ['start_time', 'name']],
       'variant': [['exp_id', 'variant_id'], ['traffic_pct', 'is_control']],

@@ -1,5 +1,4 @@
 {% macro row_key(columns) %}
-  {#- The key of an input row as readable text, `name=value` per column; nulls show as null. `columns`: {name: expression}. -#}
   {%- set parts = [] -%}
   {%- for name, expression in columns.items() -%}
     {%- do parts.append(

@@ -1,8 +1,4 @@
-{% macro capped(value, cap='cap') %}
-  {#-
-    A value bounded by its metric's thresholds, never moved otherwise; `percentile_nonzero` speaks of non-zero units, so it
-    leaves zeros alone.
-  -#}
+{% macro capped(value, cap='cap') -%}
 case
         when {{ cap }}.cap_kind = 'percentile_nonzero' and {{ value }} = 0 then {{ value }}
         when {{ value }} > {{ cap }}.cap_upper then {{ cap }}.cap_upper

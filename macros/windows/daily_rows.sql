@@ -1,7 +1,5 @@
 {% macro daily_rows(shape, only=none) %}
   {#-
-    The daily facts (kpi_outcome) of the units; see fact_rows.
-
     The plan is joined last, by integers and as an outer join, on purpose: an optimizer that joins the plan to the units first
     builds a hash table of units times metrics. The inner join of the kpis lets a shape that no metric has end
     before it reads a fact, the `in` condition before it hashes the units (measured: without the former, an empty shape costs

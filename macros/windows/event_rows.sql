@@ -1,8 +1,4 @@
 {% macro event_rows(shape, only=none) %}
-  {#-
-    The events of the units, with days of 24 hours counted from the second of the anchor; see fact_rows. For count_days, the
-    events of one day are one row.
-  -#}
   {%- set day = dbt_experiments.event_day('unit.anchored_at', 'fact.event_at') -%}
   {%- set has_exposures = dbt_experiments.input_relation('exposure') is not none -%}
   {%- set pre_day = dbt_experiments.event_day('unit.assigned_at', 'fact.event_at') if has_exposures else day -%}

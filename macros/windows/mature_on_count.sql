@@ -1,5 +1,4 @@
 {% macro mature_on_count(counted, plan='plan', day='anchored_on') %}
-  {#- mature_on for a row that counts units of one day, of which `is_after_midnight` says whether they came after its start. -#}
   {{ return(dbt_experiments.mature_on(
       'cast(' ~ counted ~ '.' ~ day ~ ' as ' ~ dbt.type_timestamp() ~ ') + case when ' ~ counted
       ~ ".is_after_midnight then interval '1' second else interval '0' second end",

@@ -1,5 +1,4 @@
-{% macro phase_in_force(unit) %}
-  {#- The join of units to the phase of the traffic allocation that was in force when they were assigned. -#}
+{% macro phase_in_force(unit) -%}
 inner join {{ ref('experiments__traffic_phase') }} as phase
     on
         {{ unit }}.exp_id = phase.exp_id

@@ -1,8 +1,4 @@
 {% macro total_of(shape, part, slot) %}
-  {#-
-    A unit's total of one metric part (0 numerator, 1 denominator) in one slot. Additive shapes sum; the extreme shape takes
-    the largest, smallest or latest value, and 0 where there is none, as no row means zero.
-  -#}
   {%- if part == 1 and shape == 'plain' -%}
 cast(null as {{ dbt_experiments.type_double() }})
   {%- else -%}

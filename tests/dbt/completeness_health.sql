@@ -6,10 +6,7 @@ with expected as (
         check_kind.check_name
     from {{ ref('experiments__experiment') }} as experiment
     cross join (
-        {%- for check_name in [
-            'configuration', 'srm', 'srm_sequential', 'srm_segment', 'exposure_balance', 'balance', 'multiple_variants',
-            'missing_outcomes', 'normal_approximation', 'few_clusters', 'assignment_rate', 'late_data', 'freshness', 'design_change', 'underpowered', 'ramp'
-        ] %}
+        {%- for check_name in dbt_experiments.allowed_values().check_name %}
         select '{{ check_name }}' as check_name
         {{ 'union all' if not loop.last }}
         {%- endfor %}

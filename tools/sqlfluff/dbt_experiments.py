@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
-
-
-class Words(dict[str, list[str]]):
-    """Lists of allowed words, reachable as attributes as in Jinja."""
-
-    def __getattr__(self, name: str) -> list[str]:
-        """Return one word for any list."""
-        return [name]
 
 
 def moment_variables() -> list[str]:
@@ -36,9 +29,14 @@ def moment_name(a: str, b: str) -> str:
     return f"cov_{a}_{b}"
 
 
-def allowed_values() -> Words:
-    """Return the words that columns may hold."""
-    return Words()
+def allowed_values() -> dict[str, list[str]]:
+    """Return one word for any list."""
+    return defaultdict(lambda: ["word"])
+
+
+def words_of(words: str) -> str:
+    """Return a list of words."""
+    return f"('{words}')"
 
 
 def input_relation(table: str) -> None:

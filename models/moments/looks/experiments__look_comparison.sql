@@ -31,7 +31,8 @@ with plan as (
         -- An open window has one look, whenever one looks: values that go on growing are no schedule of looks. Nor have the
         -- exposed one: a plan says how many units will be assigned, not how many of them will be exposed.
         case
-            when experiment.sequential_method in ('msprt', 'asymptotic_cs') then experiment.sequential_method
+            when experiment.sequential_method in {{ dbt_experiments.words_of('always_valid') }}
+                then experiment.sequential_method
             when population.population = 'assigned' and (metric.window_end_day is not null or metric.metric_id is null)
                 then experiment.sequential_method
         end as sequential_method,
@@ -136,7 +137,9 @@ select
         when comparison.issue is not null then comparison.issue
         -- Where one arm records no exposures, the exposed of the other have nothing to be compared with.
         when comparison.is_one_sided then 'one_sided_exposure'
-        when comparison.metric_type in ('proportion', 'retention') and resolved.n_not_binary > 0 then 'not_binary'
+        when
+            comparison.metric_type in {{ dbt_experiments.words_of('rate') }}
+            and resolved.n_not_binary > 0 then 'not_binary'
     end as issue,
     comparison.exp_id in (select exp_id from {{ ref('experiments__cluster_size') }}) as is_clustered
     {%- for arm in ['control', 'treatment'] %},

@@ -41,7 +41,7 @@ select
     {{ dbt_experiments.sequential_setting('method') }} as sequential_method,
     {{ dbt_experiments.sequential_setting('parameter') }} as sequential_parameter,
     case
-        when lower(input.correction) in ('{{ dbt_experiments.allowed_values().correction | join("', '") }}')
+        when lower(input.correction) in {{ dbt_experiments.words_of('correction') }}
             then lower(input.correction)
     end as correction,
     input.cluster_unit,
@@ -56,7 +56,7 @@ select
     case
         when not (input.alpha > 0 and input.alpha < 1) then 'bad_alpha'
         when not (input.power > 0 and input.power < 1) then 'bad_power'
-        when lower(input.correction) not in ('{{ dbt_experiments.allowed_values().correction | join("', '") }}')
+        when lower(input.correction) not in {{ dbt_experiments.words_of('correction') }}
             then 'unknown_correction'
         when input.end_time <= input.start_time then 'ends_before_start'
         else {{ dbt_experiments.sequential_setting('issue') }}

@@ -105,10 +105,12 @@ select
     case
         when metric.metric_id is null then 'unknown_metric'
         when metric.issue is not null then metric.issue
-        when plan.role not in ('{{ dbt_experiments.allowed_values().role | join("', '") }}') then 'unknown_role'
-        when plan.effect_scale not in ('relative', 'absolute') then 'unknown_effect_scale'
-        when plan.alternative not in ('two_sided', 'greater', 'less') then 'unknown_alternative'
-        when plan.estimator not in ('{{ dbt_experiments.allowed_values().estimator | join("', '") }}') then 'unknown_estimator'
+        when plan.role not in {{ dbt_experiments.words_of('role') }} then 'unknown_role'
+        when plan.effect_scale not in {{ dbt_experiments.words_of('effect_scale') }}
+            then 'unknown_effect_scale'
+        when plan.alternative not in {{ dbt_experiments.words_of('alternative') }}
+            then 'unknown_alternative'
+        when plan.estimator not in {{ dbt_experiments.words_of('estimator') }} then 'unknown_estimator'
         when plan.mde <= 0 or plan.non_inferiority_margin <= 0 then 'bad_margin'
         when {{ dbt_experiments.kpi_is_missing('metric.numerator_kpi') }} then 'unknown_kpi'
         when

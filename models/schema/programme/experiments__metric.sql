@@ -30,7 +30,7 @@ completed as (
         coalesce(
             lower(aggregation),
             case
-                when lower(metric_type) in ('proportion', 'retention') then 'any'
+                when lower(metric_type) in {{ dbt_experiments.words_of('rate') }} then 'any'
                 -- Without an aggregation, a quantile is one of the single facts.
                 when lower(metric_type) = 'quantile' then 'each'
                 else 'sum'
