@@ -46,7 +46,7 @@ select
             )
     end as days_still_needed,
     results.status
-from {{ ref('experiment_results') }} as results
+from {{ ref('experiments__result') }} as results
 inner join {{ ref('experiments__experiment') }} as experiment on results.exp_id = experiment.exp_id
 left join {{ ref('experiments__power') }} as power
     on
