@@ -55,6 +55,11 @@ def good_side(*arguments: object) -> str:
     return "good_estimate, good_low, good_high"
 
 
+def decision_reasons() -> dict[str, dict[str, str]]:
+    """Return one reason, with its decision."""
+    return {"reason": {"decision": "decision"}}
+
+
 def fact_ledger() -> str:
     """Return a column of the ledger."""
     return "n_rows"

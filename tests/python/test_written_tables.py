@@ -1,0 +1,52 @@
+"""The lists of the project and what is written from them: the tables of the documentation, the rule and its words."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("write_tables", ROOT / "tools" / "write_tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def reasons(tool) -> dict[str, dict[str, str]]:
+    return tool.list_of("macros/decisions/decision_reasons.sql")
+
+
+def test_the_documentation_has_the_tables_as_the_lists_have_them(tool):
+    page = tool.PAGE.read_text(encoding="utf-8")
+    assert page == tool.written(page), "run `make tables`"
+
+
+def test_a_table_that_was_changed_by_hand_is_put_right(tool):
+    page = tool.PAGE.read_text(encoding="utf-8")
+    changed = page.replace("| `failed_check` |", "| `another` |")
+    assert changed != page and tool.written(changed) == page
+    with pytest.raises(ValueError, match="0 times"):
+        tool.written(page.replace("<!-- decisions: start -->", ""))
+
+
+def test_the_rule_has_every_reason_in_the_order_of_the_list(reasons):
+    rule = (ROOT / "models" / "decisions" / "experiments__treatment_decision.sql").read_text(encoding="utf-8")
+    assert re.findall(r"(?:then|else) '(\w+)'", rule) == list(reasons)
+
+
+def test_every_reason_has_its_sentence(reasons):
+    words = (ROOT / "models" / "marts" / "experiment_scorecard.sql").read_text(encoding="utf-8")
+    sentences = words.partition("case reason_code")[2].partition("end as reason,")[0]
+    assert sorted(re.findall(r"^        when '(\w+)'", sentences, re.MULTILINE)) == sorted(reasons)
