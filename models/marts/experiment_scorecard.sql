@@ -116,8 +116,7 @@ select
         when 'better_with_open_guardrail' then
             'Better, but these guardrails are not shown to hold: ' || undecided_guardrails || '; ' || finding || '.'
         when 'better_with_open_size' then
-            'Better, but it is open whether by as much as matters (' || {{ dbt_experiments.percent_text('mde') }} || '): '
-            || finding || '.'
+            'Better, but it is open whether by as much as matters (' || mde_text || '): ' || finding || '.'
         when 'untested' then 'No test is possible: ' || finding || '.'
         when 'no_difference' then 'No clear difference: ' || finding || '.'
     end as reason,
