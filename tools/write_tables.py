@@ -32,7 +32,15 @@ def table(columns: list[str], rows: list[list[str]]) -> str:
 def tables() -> dict[str, str]:
     """Return every table by the name of its marks."""
     reasons = list_of("macros/decisions/decision_reasons.sql")
+    checks = list_of("macros/checks/health_checks.sql")
     return {
+        "checks": table(
+            ["check", "looks at", "warns", "fails", "what to do"],
+            [
+                [f"`{name}`", *(check[part] for part in ("looks_at", "warns", "fails", "what_to_do"))]
+                for name, check in checks.items()
+            ],
+        ),
         "decisions": table(
             ["decision", "reason", "when"],
             [[f"`{reason['decision']}`", f"`{code}`", reason["when"]] for code, reason in reasons.items()],

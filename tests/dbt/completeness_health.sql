@@ -1,4 +1,4 @@
--- Every experiment has every check: a check that is missing for one would look like health.
+-- Every experiment has every check of the list, and no other: a check that is missing for one would look like health.
 
 with expected as (
     select
@@ -6,10 +6,7 @@ with expected as (
         check_kind.check_name
     from {{ ref('experiments__experiment') }} as experiment
     cross join (
-        {%- for check_name in [
-            'configuration', 'srm', 'srm_sequential', 'srm_segment', 'exposure_balance', 'balance', 'multiple_variants',
-            'missing_outcomes', 'normal_approximation', 'few_clusters', 'assignment_rate', 'late_data', 'freshness', 'design_change', 'underpowered', 'ramp'
-        ] %}
+        {%- for check_name in dbt_experiments.health_checks() %}
         select '{{ check_name }}' as check_name
         {{ 'union all' if not loop.last }}
         {%- endfor %}
@@ -17,9 +14,9 @@ with expected as (
 )
 
 select
-    expected.exp_id,
-    expected.check_name
+    coalesce(expected.exp_id, health.exp_id) as exp_id,
+    coalesce(expected.check_name, health.check_name) as check_name
 from expected
-left join {{ ref('experiment_health') }} as health
+full outer join {{ ref('experiment_health') }} as health
     on expected.exp_id = health.exp_id and expected.check_name = health.check_name
-where health.exp_id is null
+where health.exp_id is null or expected.exp_id is null

@@ -24,6 +24,11 @@ def tool() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
+def checks(tool) -> list[str]:
+    return list(tool.list_of("macros/checks/health_checks.sql"))
+
+
+@pytest.fixture(scope="module")
 def reasons(tool) -> dict[str, dict[str, str]]:
     return tool.list_of("macros/decisions/decision_reasons.sql")
 
@@ -50,3 +55,18 @@ def test_every_reason_has_its_sentence(reasons):
     words = (ROOT / "models" / "marts" / "experiment_scorecard.sql").read_text(encoding="utf-8")
     sentences = words.partition("case reason_code")[2].partition("end as reason,")[0]
     assert sorted(re.findall(r"^        when '(\w+)'", sentences, re.MULTILINE)) == sorted(reasons)
+
+
+def test_every_check_is_a_view_with_its_unit_test(checks):
+    views = ROOT / "models" / "checks"
+    assert sorted(path.stem for path in views.glob("experiments__check_*.sql")) == sorted(
+        f"experiments__check_{name}" for name in checks
+    )
+    for view in views.glob("*.sql"):
+        assert "unit_tests:" in view.with_suffix(".yml").read_text(encoding="utf-8"), view
+
+
+def test_no_check_reads_another(checks):
+    for view in (ROOT / "models" / "checks").glob("*.sql"):
+        read = re.findall(r"ref\('(\w+)'\)", view.read_text(encoding="utf-8"))
+        assert not {"experiment_health", *(f"experiments__check_{name}" for name in checks)} & set(read), view

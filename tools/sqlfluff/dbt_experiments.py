@@ -60,6 +60,16 @@ def decision_reasons() -> dict[str, dict[str, str]]:
     return {"reason": {"decision": "decision"}}
 
 
+def health_checks() -> list[str]:
+    """Return the names of two checks."""
+    return ["srm", "balance"]
+
+
+def sample_ratio_check(check_name: str, end_of_message: str) -> str:
+    """Return a query."""
+    return "select 1 as one"
+
+
 def fact_ledger() -> str:
     """Return a column of the ledger."""
     return "n_rows"

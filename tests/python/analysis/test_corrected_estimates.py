@@ -343,6 +343,7 @@ def test_a_planned_estimator_without_a_correction_shows_the_skewness_and_is_refu
 
 
 def test_the_health_check_names_the_estimators_that_have_no_correction():
-    text = (Path(__file__).parents[3] / "models" / "marts" / "experiment_health.sql").read_text(encoding="utf-8")
+    model = Path(__file__).parents[3] / "models" / "checks" / "experiments__check_normal_approximation.sql"
+    text = model.read_text(encoding="utf-8")
     (named,) = re.findall(r'set uncorrected = "(.*?)"', text)
     assert re.findall(r"'(\w+)'", named) == list(UNCORRECTED)
