@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
+
+from python_stats.analysis.sequential import SEQUENTIAL_COLUMNS
+from python_stats.analysis.typed_frame import EFFECT_COLUMNS, LOOK_COLUMNS
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -70,3 +74,21 @@ def test_no_check_reads_another(checks):
     for view in (ROOT / "models" / "checks").glob("*.sql"):
         read = re.findall(r"ref\('(\w+)'\)", view.read_text(encoding="utf-8"))
         assert not {"experiment_health", *(f"experiments__check_{name}" for name in checks)} & set(read), view
+
+
+def described(path: str) -> set[str]:
+    """Return the columns that a model's yml describes."""
+    (model,) = yaml.safe_load((ROOT / "models" / path).read_text(encoding="utf-8"))["models"]
+    return {column["name"] for column in model.get("columns", [])}
+
+
+def test_a_column_of_a_frame_is_described_where_a_mart_shows_it():
+    marts = {mart: described(f"marts/{mart}.yml") for mart in ("experiment_results", "metric_estimate")}
+    marts["experiment_results_daily"] = described("marts/experiment_results_daily.yml")
+    shown = set.union(*marts.values())
+    for model, frame in (("effect", EFFECT_COLUMNS), ("look", LOOK_COLUMNS | SEQUENTIAL_COLUMNS)):
+        own = described(f"inference/experiments__{model}.yml")
+        assert own | shown >= set(frame), f"nobody describes {sorted(set(frame) - own - shown)}"
+        assert not own & shown, f"described twice: {sorted(own & shown)}"
+    assert marts["metric_estimate"] <= set(EFFECT_COLUMNS)
+    assert marts["experiment_results_daily"] <= set(LOOK_COLUMNS | SEQUENTIAL_COLUMNS)
