@@ -1,5 +1,4 @@
-{% macro allocation_text(allocation, counted) %}
-  {#- What was counted by variant, beside the plan, with the largest deviation and its p-value: the middle of a sentence. -#}
+{% macro allocation_text(allocation, counted) -%}
 case when {{ counted }}.counts_clusters then 'clusters' else 'units' end
             || ' by variant: ' || {{ counted }}.observed || '; planned shares: ' || {{ counted }}.planned
             || '; largest deviation from the expected count '

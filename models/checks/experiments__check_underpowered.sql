@@ -22,5 +22,5 @@ select
 from {{ ref('experiments__experiment') }} as experiment
 inner join {{ ref('experiments__experiment_clock') }} as clock on experiment.exp_id = clock.exp_id
 left join (
-    select * from {{ ref('experiment_power') }} where role = 'primary'
+    select * from {{ ref('experiments__comparison_precision') }} where role = 'primary'
 ) as precision_of on experiment.exp_id = precision_of.exp_id

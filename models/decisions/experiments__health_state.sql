@@ -8,7 +8,7 @@ with ranked as (
             -- A failure that explains the others speaks first.
             order by case check_name when 'configuration' then 0 when 'srm' then 1 else 2 end, check_name
         ) as place
-    from {{ ref('experiment_health') }}
+    from {{ ref('experiments__health') }}
 )
 
 select

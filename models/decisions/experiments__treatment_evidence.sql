@@ -35,9 +35,13 @@ treatment as (
     where n_variants = case when control_variant_id is null then 0 else 1 end
 ),
 
+primary_metric as (
+    select * from {{ ref('experiments__primary_state') }}
+),
+
 -- Several primary metrics: the first by name speaks in the sentence, all of them decide.
 spoken as (
-    select * from {{ ref('experiments__primary_state') }} where place = 1
+    select * from primary_metric where place = 1
 ),
 
 primaries as (
@@ -51,7 +55,7 @@ primaries as (
         max(case when is_impractical then 1 else 0 end) = 1 as is_impractical,
         max(case when has_crossed_worse then 1 else 0 end) = 1
         or min(case when has_crossed_better then 1 else 0 end) = 1 as has_crossed
-    from {{ ref('experiments__primary_state') }}
+    from primary_metric
     group by exp_id, variant_id
 ),
 
@@ -147,7 +151,7 @@ gathered as (
     left join primaries on treatment.exp_id = primaries.exp_id and treatment.variant_id = primaries.variant_id
     left join guardrails on treatment.exp_id = guardrails.exp_id and treatment.variant_id = guardrails.variant_id
     left join spoken on treatment.exp_id = spoken.exp_id and treatment.variant_id = spoken.variant_id
-    left join {{ ref('experiment_power') }} as precision_of
+    left join {{ ref('experiments__comparison_precision') }} as precision_of
         on
             spoken.exp_id = precision_of.exp_id
             and spoken.metric_id = precision_of.metric_id
