@@ -11,7 +11,7 @@ LINT := $(LINT_VENV)/bin
 export DBT_PROFILES_DIR := $(CURDIR)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: help env build test test-dbt test-python lint docs bench calibrate words clean
+.PHONY: help env build test test-dbt test-python lint docs bench tables calibrate words clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ lint: $(LINT_VENV)/.ready ## Check Python and SQL style
 
 docs: env ## Generate the dbt documentation site into target/
 	@$(BIN)/dbt docs generate
+
+tables: env ## Write the tables of docs/marts.md that repeat a list of the project
+	@$(BIN)/python tools/write_tables.py
 
 bench: env ## Measure against hand-written floors and peers, and rewrite docs/benchmarks.md (BENCH="--sections inference")
 	@$(BIN)/python benchmarks/run.py --write-docs $(BENCH)

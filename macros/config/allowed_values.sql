@@ -46,10 +46,7 @@
       'input': dbt_experiments.input_tables().keys() | list,
       'data_issue': row_issue + experiment_issue + setting_issue + plan_issue + metric_issue,
       'allocation_check': allocation_check,
-      'check_name': allocation_check + [
-          'configuration', 'srm_segment', 'multiple_variants', 'missing_outcomes', 'normal_approximation', 'few_clusters',
-          'assignment_rate', 'late_data', 'freshness', 'design_change', 'underpowered', 'ramp',
-      ],
+      'check_name': dbt_experiments.health_checks().keys() | list,
       'check_status': health_status + ['not_applicable'],
       'health_status': health_status,
       'decision': ['ship', 'do_not_ship', 'not_practical', 'inconclusive', 'keep_running', 'invalid'],

@@ -1,41 +1,5 @@
 -- Every estimator that was run, for those who want to compare; exactly one of each comparison is the headline.
 
 select
-    exp_id,
-    metric_id,
-    variant_id,
-    population,
-    dimension,
-    segment,
-    estimator,
-    is_headline,
-    is_unadjusted,
-    metric_type,
-    n_control,
-    n_treatment,
-    clusters_control,
-    clusters_treatment,
-    mean_control,
-    mean_treatment,
-    effect,
-    effect_se,
-    effect_ci_low,
-    effect_ci_high,
-    lift,
-    lift_ci_low,
-    lift_ci_high,
-    lift_method,
-    statistic,
-    df,
-    p_value,
-    p_value_resolution,
-    cohens_d,
-    effect_skewness,
-    variance_reduction,
-    probability_greater,
-    probability_less,
-    loss_ship,
-    loss_keep,
-    status,
-    cast(look_date as date) as look_date
-from {{ ref('experiments__effect') }}
+    {{ dbt_experiments.contract_columns('estimate') }}
+from {{ ref('experiments__effect') }} as estimate

@@ -1,4 +1,4 @@
--- Every experiment has every check: a check that is missing for one would look like health.
+-- Every experiment has every check of the list, and no other: a check that is missing for one would look like health.
 
 with expected as (
     select
@@ -14,9 +14,9 @@ with expected as (
 )
 
 select
-    expected.exp_id,
-    expected.check_name
+    coalesce(expected.exp_id, health.exp_id) as exp_id,
+    coalesce(expected.check_name, health.check_name) as check_name
 from expected
-left join {{ ref('experiment_health') }} as health
+full outer join {{ ref('experiment_health') }} as health
     on expected.exp_id = health.exp_id and expected.check_name = health.check_name
-where health.exp_id is null
+where health.exp_id is null or expected.exp_id is null

@@ -53,6 +53,21 @@ def good_side(*arguments: object) -> str:
     return "good_estimate, good_low, good_high"
 
 
+def decision_reasons() -> dict[str, dict[str, str]]:
+    """Return one reason, with its decision."""
+    return {"reason": {"decision": "decision"}}
+
+
+def health_checks() -> list[str]:
+    """Return the names of two checks."""
+    return ["srm", "balance"]
+
+
+def sample_ratio_check(check_name: str, end_of_message: str) -> str:
+    """Return a query."""
+    return "select 1 as one"
+
+
 def fact_ledger() -> str:
     """Return a column of the ledger."""
     return "n_rows"

@@ -59,6 +59,10 @@ class Estimator(NamedTuple):
         Whether it is followed from look to look.
     takes_difference_as_normal : bool
         Refines a difference without a correction of its own: refused where that difference is too skewed.
+    compares : str
+        What it estimates, in words, for the documentation.
+    suits : str
+        When to plan it, in words; empty where it needs no plan.
     """
 
     name: str
@@ -71,6 +75,8 @@ class Estimator(NamedTuple):
     has_interval: bool = True
     is_monitored: bool = False
     takes_difference_as_normal: bool = False
+    compares: str = ""
+    suits: str = ""
 
 
 _QUANTILE_TABLES = ("order_statistic", "share_below")
@@ -78,52 +84,210 @@ _BUCKETS = ("unit_bucket",)
 _TOTALS = ("few_cluster_total",)
 
 REGISTER = (
-    Estimator("difference", moment_estimates, kind="raw", is_monitored=True),
-    Estimator("ratio", moment_estimates, kind="raw", is_monitored=True),
-    Estimator("cluster", moment_estimates, kind="raw", is_monitored=True),
-    Estimator("cuped", moment_estimates, kind="adjusted", is_monitored=True),
-    Estimator("ratio_cuped", moment_estimates, kind="adjusted", is_monitored=True),
-    Estimator("cluster_cuped", moment_estimates, kind="adjusted", is_monitored=True),
-    Estimator("difference_corrected", moment_estimates, kind="corrected", is_monitored=True),
-    Estimator("ratio_corrected", moment_estimates, kind="corrected", is_monitored=True),
-    Estimator("cluster_corrected", moment_estimates, kind="corrected", is_monitored=True),
-    Estimator("cuped_corrected", moment_estimates, kind="corrected", is_monitored=True),
-    Estimator("ratio_cuped_corrected", moment_estimates, kind="corrected", is_monitored=True),
-    Estimator("cluster_cuped_corrected", moment_estimates, kind="corrected", is_monitored=True),
     Estimator(
-        "regression", regression_estimates, "planned", "adjusted", ("covariate_moment",),
+        "difference",
+        moment_estimates,
+        kind="raw",
+        is_monitored=True,
+        compares="pooled two-proportion z of rates, Welch's t of means",
+    ),
+    Estimator("ratio", moment_estimates, kind="raw", is_monitored=True, compares="ratios of sums by the delta method"),
+    Estimator(
+        "cluster", moment_estimates, kind="raw", is_monitored=True, compares="clustered arms by CR2 and Bell-McCaffrey"
+    ),
+    Estimator(
+        "cuped",
+        moment_estimates,
+        kind="adjusted",
+        is_monitored=True,
+        compares="means and rates adjusted by their pre-period",
+    ),
+    Estimator(
+        "ratio_cuped",
+        moment_estimates,
+        kind="adjusted",
+        is_monitored=True,
+        compares="ratios adjusted by their pre-period",
+    ),
+    Estimator(
+        "cluster_cuped",
+        moment_estimates,
+        kind="adjusted",
+        is_monitored=True,
+        compares="clustered arms adjusted by their pre-period",
+    ),
+    Estimator(
+        "difference_corrected",
+        moment_estimates,
+        kind="corrected",
+        is_monitored=True,
+        compares="`difference` of skewed arms",
+    ),
+    Estimator(
+        "ratio_corrected",
+        moment_estimates,
+        kind="corrected",
+        is_monitored=True,
+        compares="`ratio` of few or skewed units",
+    ),
+    Estimator(
+        "cluster_corrected",
+        moment_estimates,
+        kind="corrected",
+        is_monitored=True,
+        compares="`cluster` of unequal or skewed clusters",
+    ),
+    Estimator(
+        "cuped_corrected", moment_estimates, kind="corrected", is_monitored=True, compares="`cuped` of skewed arms"
+    ),
+    Estimator(
+        "ratio_cuped_corrected",
+        moment_estimates,
+        kind="corrected",
+        is_monitored=True,
+        compares="`ratio_cuped` of few units",
+    ),
+    Estimator(
+        "cluster_cuped_corrected",
+        moment_estimates,
+        kind="corrected",
+        is_monitored=True,
+        compares="`cluster_cuped` of unequal or skewed clusters",
+    ),
+    Estimator(
+        "regression",
+        regression_estimates,
+        "planned",
+        "adjusted",
+        ("covariate_moment",),
         takes_difference_as_normal=True,
+        compares="means, rates, ratios of independent units, by Lin's interacted regression",
+        suits="several covariates explain more than one",
     ),
     Estimator(
-        "poststratified", stratified_estimates, "found", "adjusted", ("stratum_moment",),
+        "poststratified",
+        stratified_estimates,
+        "found",
+        "adjusted",
+        ("stratum_moment",),
         takes_difference_as_normal=True,
+        compares="the same within strata",
+        suits="units were assigned by strata (then it is always computed)",
     ),
     Estimator(
-        "difference_in_differences", difference_estimates, "planned", "adjusted", takes_difference_as_normal=True,
-    ),
-    Estimator("exact", rate_estimates, is_monitored=True),
-    Estimator("quantile", quantile_estimates, "metric", "raw", _QUANTILE_TABLES),
-    Estimator("trimmed", trimmed_estimates, "planned", evidence=("trimmed_moment",)),
-    Estimator("geometric", geometric_estimates, "planned", evidence=("log_moment",)),
-    Estimator(
-        "mann_whitney", rank_estimates, "planned", evidence=("rank_sum",), scale="probability", has_lift_interval=False
-    ),
-    Estimator("bootstrap", bucket_estimates, "planned", evidence=_BUCKETS),
-    Estimator(
-        "permutation", bucket_estimates, "planned", evidence=_BUCKETS, has_lift_interval=False, has_interval=False,
-    ),
-    Estimator("cr3", cluster_estimates, "found", evidence=_TOTALS, takes_difference_as_normal=True),
-    Estimator("randomization", cluster_estimates, "found", evidence=_TOTALS, has_lift_interval=False),
-    Estimator(
-        "wild_bootstrap", cluster_estimates, "found", evidence=_TOTALS, has_lift_interval=False,
+        "difference_in_differences",
+        difference_estimates,
+        "planned",
+        "adjusted",
         takes_difference_as_normal=True,
+        compares="changes since the pre-period",
+        suits="the assignment was not random",
     ),
     Estimator(
-        "cace", compliance_estimates, "found", evidence=("exposure_moment",), has_lift_interval=False,
-        takes_difference_as_normal=True,
+        "exact",
+        rate_estimates,
+        is_monitored=True,
+        compares="rates by Fisher's test, with score intervals",
+        suits="exact whatever the counts; always computed where few events are expected",
     ),
-    Estimator("benchmark", benchmark_estimates, "benchmark", has_lift_interval=False),
-)  # fmt: skip
+    Estimator(
+        "quantile",
+        quantile_estimates,
+        "metric",
+        "raw",
+        _QUANTILE_TABLES,
+        compares="quantiles by index bootstrap, of single facts or clusters by spacing",
+    ),
+    Estimator(
+        "trimmed",
+        trimmed_estimates,
+        "planned",
+        evidence=("trimmed_moment",),
+        compares="trimmed means by Yuen's test",
+        suits="heavy tails",
+    ),
+    Estimator(
+        "geometric",
+        geometric_estimates,
+        "planned",
+        evidence=("log_moment",),
+        compares="geometric means",
+        suits="multiplicative effects of positive values",
+    ),
+    Estimator(
+        "mann_whitney",
+        rank_estimates,
+        "planned",
+        evidence=("rank_sum",),
+        scale="probability",
+        has_lift_interval=False,
+        compares="ranks",
+        suits="order matters, not size",
+    ),
+    Estimator(
+        "bootstrap",
+        bucket_estimates,
+        "planned",
+        evidence=_BUCKETS,
+        compares="means and ratios by bootstrap of hash buckets",
+        suits="no normal reference is wanted",
+    ),
+    Estimator(
+        "permutation",
+        bucket_estimates,
+        "planned",
+        evidence=_BUCKETS,
+        has_lift_interval=False,
+        has_interval=False,
+        compares="means and ratios by permutation of hash buckets",
+        suits="no normal reference holds (check `normal_approximation`)",
+    ),
+    Estimator(
+        "cr3",
+        cluster_estimates,
+        "found",
+        evidence=_TOTALS,
+        takes_difference_as_normal=True,
+        compares="clusters by CR3",
+        suits="few or very unequal clusters; always computed below `few_clusters_resampled`",
+    ),
+    Estimator(
+        "randomization",
+        cluster_estimates,
+        "found",
+        evidence=_TOTALS,
+        has_lift_interval=False,
+        compares="clusters by re-assignment",
+        suits="the same; exact",
+    ),
+    Estimator(
+        "wild_bootstrap",
+        cluster_estimates,
+        "found",
+        evidence=_TOTALS,
+        has_lift_interval=False,
+        takes_difference_as_normal=True,
+        compares="clusters by the wild bootstrap",
+        suits="the same",
+    ),
+    Estimator(
+        "cace",
+        compliance_estimates,
+        "found",
+        evidence=("exposure_moment",),
+        has_lift_interval=False,
+        takes_difference_as_normal=True,
+        compares="the effect on those whom the assignment exposed",
+        suits="exposures are known (then it is always computed)",
+    ),
+    Estimator(
+        "benchmark",
+        benchmark_estimates,
+        "benchmark",
+        has_lift_interval=False,
+        compares="the treatment alone against the plan's `benchmark`",
+    ),
+)
 
 BY_NAME = {estimator.name: estimator for estimator in REGISTER}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from python_stats.analysis.table.arms import VARIABLES
 from python_stats.lift import fieller_lift, linear_delta_lift
 from python_stats.means.ratios import ratio_difference
 from python_stats.moments import moments_of
@@ -16,7 +17,6 @@ from python_stats.simulation.trials import Trials, compared
 FloatArray = NDArray[np.float64]
 
 GROUP = "Ratios"
-VARIABLES = ("numerator", "denominator", "covariate", "covariate_denominator")
 
 
 def sessions(rng: np.random.Generator, shape: tuple[int, ...], *, per_unit: float, rate: float) -> FloatArray:
