@@ -9,8 +9,8 @@ with plan as (
     select * from {{ ref('experiments__plan_metric') }}
     where
         estimator = 'regression'
-        and metric_type not in ('quantile', 'time_to_event')
-        and exp_id not in (select exp_id from {{ ref('experiments__cluster_size') }})
+        and has_moments
+        and not is_clustered
 ),
 
 covariate as (

@@ -60,8 +60,8 @@ plan as (
     select * from {{ ref('experiments__plan_metric') }}
     where
         exp_key in (select exp_key from stratified)
-        and exp_id not in (select exp_id from {{ ref('experiments__cluster_size') }})
-        and metric_type not in ('quantile', 'time_to_event')
+        and not is_clustered
+        and has_moments
         and {{ 'true' if may_have_strata else 'false' }}
 ),
 

@@ -6,7 +6,7 @@
 with asked as (
     select *
     from {{ ref('experiments__plan_metric') }}
-    where estimator in ('bootstrap', 'permutation') and metric_type not in ('quantile', 'time_to_event')
+    where estimator in ('bootstrap', 'permutation') and has_moments
 ),
 
 -- A permutation exchanges buckets, so they must hold as many units in every variant: buckets in proportion to the planned
@@ -23,7 +23,6 @@ arm as (
                 ) as {{ dbt.type_bigint() }}))
             else {{ buckets }}
         end as buckets,
-        asked.exp_id in (select exp_id from {{ ref('experiments__cluster_size') }}) as is_clustered,
         {{ dbt_experiments.capped('asked.value_without_facts') }} as silent
     from asked
     inner join {{ ref('experiments__variant') }} as variant on asked.exp_id = variant.exp_id

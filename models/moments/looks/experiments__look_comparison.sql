@@ -9,6 +9,7 @@ with plan as (
         plan.plan_key * population.key_sign as plan_key,
         plan.plan_key as assigned_plan_key,
         population.population,
+        population.is_clustered,
         plan.exp_id,
         plan.metric_id,
         plan.role,
@@ -138,7 +139,7 @@ select
         when comparison.is_one_sided then 'one_sided_exposure'
         when comparison.metric_type in ('proportion', 'retention') and resolved.n_not_binary > 0 then 'not_binary'
     end as issue,
-    comparison.exp_id in (select exp_id from {{ ref('experiments__cluster_size') }}) as is_clustered
+    comparison.is_clustered
     {%- for arm in ['control', 'treatment'] %},
     coalesce({{ arm }}.n, 0) as n_{{ arm }},
     {%- for v in variables %}
@@ -181,7 +182,7 @@ left join {{ ref('experiments__cluster_moment') }} as {{ arm }}_cluster
 -- Clustered experiments with very many clusters have cluster moments at the last look only; their other looks are left out,
 -- because the moments of units would lie.
 where
-    comparison.exp_id not in (select exp_id from {{ ref('experiments__cluster_size') }})
+    not comparison.is_clustered
     or coalesce(look.is_last_look, true)
     or control_cluster.clusters is not null
     or treatment_cluster.clusters is not null

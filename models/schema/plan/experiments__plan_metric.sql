@@ -27,6 +27,10 @@ select
     metric.window_end_day,
     metric.window_end_day is null as is_open_window,
     metric.denominator_kpi is not null as has_denominator,
+    population.is_clustered,
+    metric.metric_type not in ('quantile', 'time_to_event') as has_moments,
+    metric.metric_type = 'quantile' as is_quantile,
+    metric.aggregation = 'each' as is_single,
     (
         metric.numerator_kpi in (select kpi_name from event_kpi)
         or coalesce(metric.denominator_kpi in (select kpi_name from event_kpi), false)
