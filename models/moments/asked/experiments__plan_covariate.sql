@@ -8,7 +8,7 @@ with plan as (
     select
         plan_key,
         exp_id,
-        exp_key
+        population_key
     from {{ ref('experiments__plan_metric') }}
     where estimator = 'regression' and has_moments
 ),
@@ -28,7 +28,7 @@ source as (
             order by case when source.plan_key = plan.plan_key then 0 else 1 end, source.metric_id
         ) as occurrence
     from plan
-    inner join {{ ref('experiments__plan_metric') }} as source on plan.exp_key = source.exp_key
+    inner join {{ ref('experiments__plan_metric') }} as source on plan.population_key = source.population_key
     inner join {{ ref('experiments__metric') }} as metric on source.metric_id = metric.metric_id
     where source.covariate_days > 0 and not source.is_single
 ),

@@ -33,12 +33,12 @@ arm as (
 
 -- A unit is hashed once for all metrics of its experiment; maturity needs no more than its day.
 layout as (
-    select distinct exp_key, exp_id, variant_key, buckets, is_clustered from arm
+    select distinct population_key, exp_id, variant_key, buckets, is_clustered from arm
 ),
 
 counted as (
     select
-        arm.exp_key,
+        arm.population_key,
         arm.variant_key,
         arm.buckets,
         {{ dbt_experiments.hash_bucket(name, 'arm.buckets') }} as bucket,
@@ -46,8 +46,8 @@ counted as (
         unit.anchored_at > cast(unit.anchored_on as {{ dbt.type_timestamp() }}) as is_after_midnight,
         count(*) as n_units
     from {{ ref('experiments__population_unit') }} as unit
-    inner join layout as arm on unit.exp_key = arm.exp_key and unit.variant_key = arm.variant_key
-    group by arm.exp_key, arm.variant_key, arm.buckets, bucket, unit.anchored_on, is_after_midnight
+    inner join layout as arm on unit.population_key = arm.population_key and unit.variant_key = arm.variant_key
+    group by arm.population_key, arm.variant_key, arm.buckets, bucket, unit.anchored_on, is_after_midnight
 ),
 
 size as (
@@ -59,7 +59,7 @@ size as (
     from counted
     inner join arm
         on
-            counted.exp_key = arm.exp_key
+            counted.population_key = arm.population_key
             and counted.variant_key = arm.variant_key
             and counted.buckets = arm.buckets
     where {{ dbt_experiments.mature_on_count('counted', 'arm', day='anchored_on') }} <= arm.as_of

@@ -1,14 +1,11 @@
 -- depends_on: {{ ref('experiments__exposure') }}
 -- The populations that each experiment is analysed on: all assigned units always, the exposed ones where exposures are known.
--- A plan has keys of its own in each, so that everything downstream of the plan treats them as different metrics: the
--- exposed population's keys are the assigned one's with the other sign.
 
 with population as (
     select
         exp_id,
-        'assigned' as population,
         exp_key,
-        1 as key_sign
+        'assigned' as population
     from {{ ref('experiments__experiment') }}
     {%- if dbt_experiments.input_relation('exposure') is not none %}
 
@@ -16,9 +13,8 @@ with population as (
 
     select
         exp_id,
-        'exposed' as population,
-        -exp_key as exp_key,
-        -1 as key_sign
+        exp_key,
+        'exposed' as population
     from {{ ref('experiments__experiment') }}
     where exp_id in (select exp_id from {{ ref('experiments__exposure') }})
     {%- endif %}
@@ -37,7 +33,10 @@ clustered as (
 select
     exp_id,
     population,
+    -- The assigned come first: their keys are those of the experiments, whatever populations stand beside them.
+    cast(
+        row_number() over (order by case population when 'assigned' then 0 else 1 end, exp_key, population) as integer
+    ) as population_key,
     exp_key,
-    key_sign,
     exp_id in (select exp_id from clustered) as is_clustered
 from population
