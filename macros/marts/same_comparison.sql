@@ -1,6 +1,6 @@
 {% macro same_comparison(a, b) %}
-  {#- The join condition of two tables in the grain of the results: experiment, metric, treatment, population and segment. -#}
-  {%- for key in ['exp_id', 'metric_id', 'variant_id', 'population', 'dimension', 'segment'] -%}
+  {#- The join condition of two tables in the grain of the results: all of its keys, or rows would multiply. -#}
+  {%- for key in dbt_experiments.comparison_keys() -%}
 {{ a }}.{{ key }} = {{ b }}.{{ key }}
             {{ 'and ' if not loop.last }}
   {%- endfor -%}

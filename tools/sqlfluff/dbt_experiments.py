@@ -36,6 +36,11 @@ def moment_name(a: str, b: str) -> str:
     return f"cov_{a}_{b}"
 
 
+def comparison_keys(finer: str | None = None) -> list[str]:
+    """Return the key columns of results."""
+    return ["exp_id", "metric_id"]
+
+
 def allowed_values() -> Words:
     """Return the words that columns may hold."""
     return Words()
