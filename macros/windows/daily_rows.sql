@@ -50,7 +50,7 @@
             {%- endif %} as unit
             on fact.exp_id = unit.exp_id and fact.unit_id = unit.unit_id
         left join {{ ref('experiments__plan_kpi') }} as plan
-            on unit.exp_key = plan.exp_key and kpi.kpi_key = plan.kpi_key and plan.shape = '{{ shape }}'
+            on unit.population_key = plan.population_key and kpi.kpi_key = plan.kpi_key and plan.shape = '{{ shape }}'
         {%- if only %}
         inner join {{ only }} as wanted
             on unit.unit_key = wanted.unit_key and plan.plan_key = wanted.plan_key

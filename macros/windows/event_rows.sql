@@ -6,7 +6,7 @@
     from {{ ref('experiments__kpi_event') }} as fact
     inner join {{ ref('experiments__population_unit') }} as unit on fact.unit_id = unit.unit_id
     inner join {{ ref('experiments__plan_kpi') }} as plan
-        on unit.exp_key = plan.exp_key and fact.kpi_name = plan.kpi_name
+        on unit.population_key = plan.population_key and fact.kpi_name = plan.kpi_name
     {%- if only %}
     inner join {{ only }} as wanted
         on unit.unit_key = wanted.unit_key and plan.plan_key = wanted.plan_key

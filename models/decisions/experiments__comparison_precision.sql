@@ -50,10 +50,7 @@ select
 from {{ ref('experiments__result') }} as results
 inner join {{ ref('experiments__experiment') }} as experiment on results.exp_id = experiment.exp_id
 left join {{ ref('experiments__power') }} as power
-    on
-        results.exp_id = power.exp_id
-        and results.metric_id = power.metric_id
-        and results.variant_id = power.variant_id
+    on {{ dbt_experiments.same_comparison('results', 'power') }}
 left join arrival on results.exp_id = arrival.exp_id
 left join arms as control on results.exp_id = control.exp_id and results.control_variant_id = control.variant_id
 left join arms as treatment on results.exp_id = treatment.exp_id and results.variant_id = treatment.variant_id

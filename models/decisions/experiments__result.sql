@@ -58,6 +58,8 @@ plan as (
         comparison.metric_id,
         comparison.variant_id,
         comparison.population,
+        comparison.dimension,
+        comparison.segment,
         comparison.control_variant_id,
         comparison.role,
         comparison.alternative,
@@ -93,11 +95,7 @@ judged as (
         {{ dbt_experiments.good_side('plan.effect_scale', 'plan.direction', 'deciding') }}
     from headline
     inner join plan
-        on
-            headline.exp_id = plan.exp_id
-            and headline.metric_id = plan.metric_id
-            and headline.variant_id = plan.variant_id
-            and headline.population = plan.population
+        on {{ dbt_experiments.same_comparison('headline', 'plan') }}
     inner join deciding
         on {{ dbt_experiments.same_comparison('headline', 'deciding') }}
     left join unadjusted

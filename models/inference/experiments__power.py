@@ -1,6 +1,7 @@
 """What each comparison can detect at its present precision, and what it still needs for its plan."""
 
 from python_stats.analysis.judgement.precision import precision_now
+from python_stats.analysis.table.comparisons import COMPARISON_KEYS
 from python_stats.analysis.table.typed_frame import POWER_COLUMNS, typed_frame
 
 
@@ -9,7 +10,6 @@ def model(dbt, session):
     effect = dbt.ref("experiments__effect").df()
     # Planning is about units that are assigned; who of them is exposed shows only afterwards.
     comparisons = dbt.ref("experiments__comparison").df().query("population == 'assigned'")
-    plan = comparisons[["exp_id", "metric_id", "variant_id", "alpha", "power", "alternative", "mde", "effect_scale"]]
+    plan = comparisons[[*COMPARISON_KEYS, "alpha", "power", "alternative", "mde", "effect_scale"]]
     headline = effect[effect["is_headline"] & (effect["population"] == "assigned")]
-    headline = headline.merge(plan, on=["exp_id", "metric_id", "variant_id"])
-    return typed_frame(precision_now(headline), POWER_COLUMNS)
+    return typed_frame(precision_now(headline.merge(plan, on=[*COMPARISON_KEYS])), POWER_COLUMNS)

@@ -12,7 +12,7 @@ mature_units as (
         capped.plan_key,
         count(*) as n_units
     from capped
-    inner join {{ ref('experiments__population_unit') }} as unit on capped.exp_key = unit.exp_key
+    inner join {{ ref('experiments__population_unit') }} as unit on capped.population_key = unit.population_key
     where {{ dbt_experiments.mature_on('unit.anchored_at', 'capped', 'capped.as_of') }} <= capped.as_of
     group by capped.plan_key
 ),

@@ -7,7 +7,7 @@ with repeated as (
         plan_key
     from {{ ref('experiments__unit_total') }}
     where
-        plan_key in (select plan_key from {{ ref('experiments__plan_metric') }} where aggregation = 'each')
+        plan_key in (select plan_key from {{ ref('experiments__plan_metric') }} where is_single)
         and n_days <> bit_count(day_mask)
 ),
 

@@ -8,15 +8,11 @@ select
     max(results.effect) as effect_of_results
 from {{ ref('metric_estimate') }} as estimate
 left join {{ ref('experiment_results') }} as results
-    on
-        estimate.exp_id = results.exp_id
-        and estimate.metric_id = results.metric_id
-        and estimate.variant_id = results.variant_id
-        and estimate.population = results.population
-        and estimate.dimension = results.dimension
-        and estimate.segment = results.segment
+    on {{ dbt_experiments.same_comparison('estimate', 'results') }}
 group by
-    estimate.exp_id, estimate.metric_id, estimate.variant_id, estimate.population, estimate.dimension, estimate.segment
+    {%- for key in dbt_experiments.comparison_keys() %}
+    estimate.{{ key }}{{ ',' if not loop.last }}
+    {%- endfor %}
 having
     count(case when estimate.is_headline then 1 end) <> 1
     or max(case when estimate.is_headline then estimate.effect end) is distinct from max(results.effect)

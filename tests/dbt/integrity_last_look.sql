@@ -5,7 +5,7 @@ with last_look as (
     select
         *,
         row_number() over (
-            partition by exp_id, metric_id, variant_id, population, dimension, segment order by look_date desc
+            partition by {{ dbt_experiments.comparison_keys() | join(', ') }} order by look_date desc
         ) as place
     from {{ ref('experiment_results_daily') }}
 )

@@ -34,6 +34,11 @@ def allowed_values() -> dict[str, list[str]]:
     return defaultdict(lambda: ["word"])
 
 
+def comparison_keys(finer: str | None = None) -> list[str]:
+    """Return the key columns of results."""
+    return ["exp_id", "metric_id"]
+
+
 def words_of(words: str) -> str:
     """Return a list of words."""
     return f"('{words}')"

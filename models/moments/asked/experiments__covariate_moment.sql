@@ -9,8 +9,8 @@ with plan as (
     select * from {{ ref('experiments__plan_metric') }}
     where
         estimator = 'regression'
-        and metric_type not in ('quantile', 'time_to_event')
-        and exp_id not in (select exp_id from {{ ref('experiments__cluster_size') }})
+        and has_moments
+        and not is_clustered
 ),
 
 covariate as (
@@ -95,7 +95,8 @@ fact as (
     inner join plan on covariate.plan_key = plan.plan_key
     inner join {{ ref('experiments__unit_attribute') }} as known
         on plan.exp_id = known.exp_id and covariate.attribute = known.attribute
-    inner join {{ ref('experiments__population_unit') }} as unit on plan.exp_key = unit.exp_key and known.unit_id = unit.unit_id
+    inner join {{ ref('experiments__population_unit') }} as unit
+        on plan.population_key = unit.population_key and known.unit_id = unit.unit_id
 ),
 
 unit_row as (

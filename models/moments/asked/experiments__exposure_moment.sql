@@ -9,9 +9,9 @@ with plan as (
     where
         population = 'assigned'
         and not has_denominator
-        and metric_type not in ('quantile', 'time_to_event')
+        and has_moments
         and exp_id in (select exp_id from {{ ref('experiments__exposure_count') }})
-        and exp_id not in (select exp_id from {{ ref('experiments__cluster_size') }})
+        and not is_clustered
 ),
 
 arm as (

@@ -1,15 +1,16 @@
 {{ config(materialized='view') }}
 -- The covariates of the plans that ask for `regression`, in the order in which they are taken: the metric's own pre-period,
 -- that of the experiment's other metrics, numeric attributes. All of it was known before the assignment. At most
--- `max_covariates` of a plan; empty where no plan asks.
+-- `max_covariates` of a plan; empty where no plan asks. Not in the schema: it counts units (assignment_count) and centres
+-- attributes, which are moments.
 
 with plan as (
     select
         plan_key,
         exp_id,
-        exp_key
+        population_key
     from {{ ref('experiments__plan_metric') }}
-    where estimator = 'regression' and metric_type not in ('quantile', 'time_to_event')
+    where estimator = 'regression' and has_moments
 ),
 
 -- Metrics that differ in their window only have the same pre-period: it counts once, under the metric's own name if it can.
@@ -27,9 +28,9 @@ source as (
             order by case when source.plan_key = plan.plan_key then 0 else 1 end, source.metric_id
         ) as occurrence
     from plan
-    inner join {{ ref('experiments__plan_metric') }} as source on plan.exp_key = source.exp_key
+    inner join {{ ref('experiments__plan_metric') }} as source on plan.population_key = source.population_key
     inner join {{ ref('experiments__metric') }} as metric on source.metric_id = metric.metric_id
-    where source.covariate_days > 0 and source.aggregation <> 'each'
+    where source.covariate_days > 0 and not source.is_single
 ),
 
 attribute_value as (

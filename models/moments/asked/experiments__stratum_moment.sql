@@ -27,7 +27,7 @@ known as (
 unit_stratum as (
     select
         unit_key,
-        exp_key,
+        population_key,
         variant_key,
         anchored_on,
         anchored_at > cast(anchored_on as {{ dbt.type_timestamp() }}) as is_after_midnight,
@@ -39,7 +39,7 @@ unit_stratum as (
 
     select
         unit.unit_key,
-        unit.exp_key,
+        unit.population_key,
         unit.variant_key,
         unit.anchored_on,
         unit.anchored_at > cast(unit.anchored_on as {{ dbt.type_timestamp() }}) as is_after_midnight,
@@ -50,31 +50,31 @@ unit_stratum as (
 ),
 
 stratified as (
-    select exp_key
+    select population_key
     from unit_stratum
-    group by exp_key
+    group by population_key
     having count(distinct stratum) between 2 and {{ var('max_strata') }}
 ),
 
 plan as (
     select * from {{ ref('experiments__plan_metric') }}
     where
-        exp_key in (select exp_key from stratified)
-        and exp_id not in (select exp_id from {{ ref('experiments__cluster_size') }})
-        and metric_type not in ('quantile', 'time_to_event')
+        population_key in (select population_key from stratified)
+        and not is_clustered
+        and has_moments
         and {{ 'true' if may_have_strata else 'false' }}
 ),
 
 size as (
     select
-        exp_key,
+        population_key,
         variant_key,
         stratum,
         anchored_on,
         is_after_midnight,
         count(*) as n_units
     from unit_stratum
-    group by exp_key, variant_key, stratum, anchored_on, is_after_midnight
+    group by population_key, variant_key, stratum, anchored_on, is_after_midnight
 ),
 
 counted as (
@@ -84,7 +84,7 @@ counted as (
         size.stratum,
         sum(size.n_units) as n
     from size
-    inner join plan on size.exp_key = plan.exp_key
+    inner join plan on size.population_key = plan.population_key
     where {{ dbt_experiments.mature_on_count('size', day='anchored_on') }} <= plan.as_of
     group by plan.plan_key, size.variant_key, size.stratum
 ),

@@ -6,7 +6,7 @@
 with asked as (
     select *
     from {{ ref('experiments__plan_metric') }}
-    where estimator in ('bootstrap', 'permutation') and metric_type not in ('quantile', 'time_to_event')
+    where estimator in ('bootstrap', 'permutation') and has_moments
 ),
 
 -- A permutation exchanges buckets, so they must hold as many units in every variant: buckets in proportion to the planned
@@ -23,7 +23,6 @@ arm as (
                 ) as {{ dbt.type_bigint() }}))
             else {{ buckets }}
         end as buckets,
-        asked.exp_id in (select exp_id from {{ ref('experiments__cluster_size') }}) as is_clustered,
         {{ dbt_experiments.capped('asked.value_without_facts') }} as silent
     from asked
     inner join {{ ref('experiments__variant') }} as variant on asked.exp_id = variant.exp_id
@@ -34,12 +33,12 @@ arm as (
 
 -- A unit is hashed once for all metrics of its experiment; maturity needs no more than its day.
 layout as (
-    select distinct exp_key, exp_id, variant_key, buckets, is_clustered from arm
+    select distinct population_key, exp_id, variant_key, buckets, is_clustered from arm
 ),
 
 counted as (
     select
-        arm.exp_key,
+        arm.population_key,
         arm.variant_key,
         arm.buckets,
         {{ dbt_experiments.hash_bucket(name, 'arm.buckets') }} as bucket,
@@ -47,8 +46,8 @@ counted as (
         unit.anchored_at > cast(unit.anchored_on as {{ dbt.type_timestamp() }}) as is_after_midnight,
         count(*) as n_units
     from {{ ref('experiments__population_unit') }} as unit
-    inner join layout as arm on unit.exp_key = arm.exp_key and unit.variant_key = arm.variant_key
-    group by arm.exp_key, arm.variant_key, arm.buckets, bucket, unit.anchored_on, is_after_midnight
+    inner join layout as arm on unit.population_key = arm.population_key and unit.variant_key = arm.variant_key
+    group by arm.population_key, arm.variant_key, arm.buckets, bucket, unit.anchored_on, is_after_midnight
 ),
 
 size as (
@@ -60,7 +59,7 @@ size as (
     from counted
     inner join arm
         on
-            counted.exp_key = arm.exp_key
+            counted.population_key = arm.population_key
             and counted.variant_key = arm.variant_key
             and counted.buckets = arm.buckets
     where {{ dbt_experiments.mature_on_count('counted', 'arm', day='anchored_on') }} <= arm.as_of

@@ -13,7 +13,7 @@ with look as (
         variant.variant_key,
         look.look_date,
         look.is_last_look,
-        plan.metric_type = 'ratio' as is_ratio,
+        plan.has_denominator,
         last_look.mean_denominator as centre_denominator,
         {%- for v in variables %}
         look.mean_{{ v }} - last_look.mean_{{ v }} as drift_{{ v }}{{ ',' if not loop.last }}
@@ -42,7 +42,7 @@ running as (
         cluster.variant_key,
         cluster.cluster_id,
         look.look_date,
-        look.is_ratio,
+        look.has_denominator,
         look.centre_denominator,
         {%- for v in variables %}
         look.drift_{{ v }},
@@ -62,7 +62,7 @@ running as (
     where look.is_last_look or cluster.n_rows <= {{ var('max_cluster_rows_per_look') }}
     group by
         cluster.plan_key, cluster.variant_key, cluster.cluster_id, look.look_date,
-        look.is_ratio, look.centre_denominator
+        look.has_denominator, look.centre_denominator
         {%- for v in variables %}, look.drift_{{ v }}{% endfor %}
 ),
 
@@ -70,7 +70,7 @@ running as (
 weighted as (
     select
         *,
-        case when is_ratio then total_denominator + n * centre_denominator else n * 1.0 end as weight
+        case when has_denominator then total_denominator + n * centre_denominator else n * 1.0 end as weight
     from running
 ),
 

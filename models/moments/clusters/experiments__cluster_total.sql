@@ -28,7 +28,7 @@ centre as (
     inner join {{ ref('experiments__variant') }} as variant
         on moment.exp_id = variant.exp_id and moment.variant_id = variant.variant_id
     left join {{ ref('experiments__metric_cap') }} as cap on moment.plan_key = cap.plan_key
-    where moment.exp_id in (select exp_id from {{ ref('experiments__cluster_size') }})
+    where plan.is_clustered
 ),
 
 active as (

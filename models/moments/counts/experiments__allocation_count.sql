@@ -1,7 +1,13 @@
 -- Observed units and planned shares per population, variant, day of assignment and phase of the traffic allocation. Where
 -- clusters were assigned, the clusters are counted, each on the day of its first unit: units of one cluster came together.
 
-with cluster as (
+with clustered as (
+    select exp_id
+    from {{ ref('experiments__experiment_population') }}
+    where is_clustered and population = 'assigned'
+),
+
+cluster as (
     select
         exp_id,
         variant_id,
@@ -48,7 +54,7 @@ observed as (
         variant_id,
         sum(n_units) as n
     from {{ ref('experiments__assignment_count') }}
-    where exp_id not in (select exp_id from cluster)
+    where exp_id not in (select exp_id from clustered)
     group by exp_id, assigned_on, phase, variant_id
 
     union all
@@ -61,7 +67,7 @@ observed as (
         variant_id,
         sum(n_units) as n
     from {{ ref('experiments__exposure_count') }}
-    where exp_id not in (select exp_id from cluster)
+    where exp_id not in (select exp_id from clustered)
     group by exp_id, assigned_on, phase, variant_id
 
     union all
@@ -100,7 +106,7 @@ select
     look.phase,
     cast(coalesce(observed.n, 0) as {{ dbt.type_bigint() }}) as n,
     phase.traffic_share,
-    look.exp_id in (select exp_id from cluster) as counts_clusters
+    look.exp_id in (select exp_id from clustered) as counts_clusters
 from look
 inner join {{ ref('experiments__traffic_phase') }} as phase on look.exp_id = phase.exp_id and look.phase = phase.phase
 inner join {{ ref('experiments__variant') }} as variant

@@ -8,8 +8,8 @@ with asked as (
     where
         estimator in ('mann_whitney', 'trimmed', 'geometric')
         and not has_denominator
-        and metric_type not in ('quantile', 'time_to_event')
-        and exp_id not in (select exp_id from {{ ref('experiments__cluster_size') }})
+        and has_moments
+        and not is_clustered
 ),
 
 active as (

@@ -6,9 +6,10 @@
 
 with plan as (
     select
-        plan.plan_key * population.key_sign as plan_key,
-        plan.plan_key as assigned_plan_key,
-        population.population,
+        plan.plan_key,
+        plan.assigned_plan_key,
+        plan.population,
+        plan.is_clustered,
         plan.exp_id,
         plan.metric_id,
         plan.role,
@@ -19,7 +20,7 @@ with plan as (
         plan.non_inferiority_margin,
         plan.benchmark,
         -- The effect on compliers is one of all assigned units; the exposed have the default beside it.
-        case when population.population = 'assigned' or plan.estimator <> 'cace' then plan.estimator end as estimator,
+        case when plan.population = 'assigned' or plan.estimator <> 'cace' then plan.estimator end as estimator,
         -- Traffic that does not add up spoils the allocation check, not the estimates.
         coalesce(nullif(experiment.config_issue, 'bad_traffic'), plan.issue) as issue,
         experiment.control_variant_id,
@@ -33,7 +34,7 @@ with plan as (
         case
             when experiment.sequential_method in {{ dbt_experiments.words_of('always_valid') }}
                 then experiment.sequential_method
-            when population.population = 'assigned' and (metric.window_end_day is not null or metric.metric_id is null)
+            when plan.population = 'assigned' and (metric.window_end_day is not null or metric.metric_id is null)
                 then experiment.sequential_method
         end as sequential_method,
         experiment.sequential_parameter,
@@ -50,9 +51,8 @@ with plan as (
                 then (metric.window_end_day - metric.window_start_day) * 1.0 / metric.covariate_days
         end as period_ratio,
         clock.as_of
-    from {{ ref('experiments__experiment_metric') }} as plan
+    from {{ ref('experiments__population_plan') }} as plan
     inner join {{ ref('experiments__experiment') }} as experiment on plan.exp_id = experiment.exp_id
-    inner join {{ ref('experiments__experiment_population') }} as population on plan.exp_id = population.exp_id
     left join {{ ref('experiments__metric') }} as metric on plan.metric_id = metric.metric_id
     cross join {{ ref('experiments__analysis_date') }} as clock
 ),
@@ -141,7 +141,7 @@ select
             comparison.metric_type in {{ dbt_experiments.words_of('rate') }}
             and resolved.n_not_binary > 0 then 'not_binary'
     end as issue,
-    comparison.exp_id in (select exp_id from {{ ref('experiments__cluster_size') }}) as is_clustered
+    comparison.is_clustered
     {%- for arm in ['control', 'treatment'] %},
     coalesce({{ arm }}.n, 0) as n_{{ arm }},
     {%- for v in variables %}
@@ -184,7 +184,7 @@ left join {{ ref('experiments__cluster_moment') }} as {{ arm }}_cluster
 -- Clustered experiments with very many clusters have cluster moments at the last look only; their other looks are left out,
 -- because the moments of units would lie.
 where
-    comparison.exp_id not in (select exp_id from {{ ref('experiments__cluster_size') }})
+    not comparison.is_clustered
     or coalesce(look.is_last_look, true)
     or control_cluster.clusters is not null
     or treatment_cluster.clusters is not null

@@ -17,7 +17,7 @@ mature as (
         variant_key,
         sum(n) as n
     from {{ ref('experiments__mature_count') }}
-    where plan_key in (select plan_key from {{ ref('experiments__plan_metric') }} where metric_type = 'quantile')
+    where plan_key in (select plan_key from {{ ref('experiments__plan_metric') }} where is_quantile)
     group by plan_key, variant_key
 )
 
@@ -25,12 +25,12 @@ select
     mature.plan_key,
     mature.variant_key,
     plan.quantile,
-    plan.aggregation = 'each' as is_single,
-    plan.exp_id in (select exp_id from {{ ref('experiments__cluster_size') }}) as is_clustered,
-    plan.aggregation = 'each' or plan.exp_id in (select exp_id from {{ ref('experiments__cluster_size') }}) as is_grouped,
-    cast(case when plan.aggregation = 'each' then coalesce(stored.n, 0) else mature.n end as {{ dbt.type_bigint() }}) as n,
+    plan.is_single,
+    plan.is_clustered,
+    plan.is_single or plan.is_clustered as is_grouped,
+    cast(case when plan.is_single then coalesce(stored.n, 0) else mature.n end as {{ dbt.type_bigint() }}) as n,
     cast(
-        case when plan.aggregation = 'each' then 0 else mature.n - coalesce(stored.n, 0) end as {{ dbt.type_bigint() }}
+        case when plan.is_single then 0 else mature.n - coalesce(stored.n, 0) end as {{ dbt.type_bigint() }}
     ) as n_silent,
     {{ dbt_experiments.capped('plan.value_without_facts') }} as silent
 from mature

@@ -9,7 +9,7 @@ select
     unit.numerator as value
 from {{ ref('experiments__unit_metric') }} as unit
 inner join {{ ref('experiments__plan_metric') }} as plan on unit.plan_key = plan.plan_key
-where plan.metric_type = 'quantile' and plan.aggregation <> 'each' and unit.mature_on <= plan.as_of
+where plan.is_quantile and not plan.is_single and unit.mature_on <= plan.as_of
 
 union all
 

@@ -3,10 +3,10 @@
 
 with plan as (
     select
-        plan.plan_key * population.key_sign as plan_key,
+        plan.plan_key,
         plan.exp_id,
-        population.exp_key,
-        population.population,
+        plan.population,
+        plan.population_key,
         metric.numerator_kpi,
         metric.denominator_kpi,
         metric.aggregation,
@@ -14,10 +14,9 @@ with plan as (
         metric.window_end_day,
         metric.covariate_days,
         experiment.end_time
-    from {{ ref('experiments__experiment_metric') }} as plan
+    from {{ ref('experiments__population_plan') }} as plan
     inner join {{ ref('experiments__metric') }} as metric on plan.metric_id = metric.metric_id
     inner join {{ ref('experiments__experiment') }} as experiment on plan.exp_id = experiment.exp_id
-    inner join {{ ref('experiments__experiment_population') }} as population on plan.exp_id = population.exp_id
     where plan.issue is null
 ),
 
@@ -30,8 +29,8 @@ parts as (
 select
     parts.plan_key,
     parts.exp_id,
-    parts.exp_key,
     parts.population,
+    parts.population_key,
     parts.kpi_name,
     cast(dense_rank() over (order by parts.kpi_name) as integer) as kpi_key,
     cast(parts.part as integer) as part,

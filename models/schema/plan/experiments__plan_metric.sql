@@ -9,11 +9,11 @@ with event_kpi as (
 )
 
 select
-    plan.plan_key * population.key_sign as plan_key,
-    plan.plan_key as assigned_plan_key,
+    plan.plan_key,
+    plan.assigned_plan_key,
     plan.exp_id,
-    population.exp_key,
-    population.population,
+    plan.population,
+    plan.population_key,
     plan.metric_id,
     metric.metric_type,
     metric.aggregation,
@@ -27,6 +27,10 @@ select
     metric.window_end_day,
     metric.window_end_day is null as is_open_window,
     metric.denominator_kpi is not null as has_denominator,
+    plan.is_clustered,
+    metric.metric_type not in ('quantile', 'time_to_event') as has_moments,
+    metric.metric_type = 'quantile' as is_quantile,
+    metric.aggregation = 'each' as is_single,
     (
         metric.numerator_kpi in (select kpi_name from event_kpi)
         or coalesce(metric.denominator_kpi in (select kpi_name from event_kpi), false)
@@ -34,8 +38,7 @@ select
     -- What a unit without any fact is worth: zero, seen through the metric's threshold.
     case when metric.threshold <= 0 then 1.0 else 0.0 end as value_without_facts,
     clock.as_of
-from {{ ref('experiments__experiment_metric') }} as plan
-inner join {{ ref('experiments__experiment_population') }} as population on plan.exp_id = population.exp_id
+from {{ ref('experiments__population_plan') }} as plan
 inner join {{ ref('experiments__metric') }} as metric on plan.metric_id = metric.metric_id
 cross join {{ ref('experiments__analysis_date') }} as clock
 where plan.issue is null

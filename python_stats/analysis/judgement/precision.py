@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from python_stats.analysis.table.comparisons import COMPARISON_KEYS
 from python_stats.planning.power_means import mde_means, power_means, sample_size_means
 
 
@@ -47,7 +48,7 @@ def precision_now(estimates: pd.DataFrame) -> pd.DataFrame:
     total = estimates["n_control"].to_numpy(dtype=np.float64) + estimates["n_treatment"].to_numpy(dtype=np.float64)
     with np.errstate(all="ignore"):
         relative = np.where(base > 0, now / base, np.nan)
-    return estimates[["exp_id", "metric_id", "variant_id"]].assign(
+    return estimates[[*COMPARISON_KEYS]].assign(
         mde_now_absolute=now,
         mde_now=relative,
         mde_absolute=planned,

@@ -68,18 +68,26 @@ class Dbt:
             else:
                 os.environ["EXPERIMENTS_DUCKDB_PATH"] = before
 
-    def __call__(self, command: str, file: Path, settings: dict[str, Any], *flags: str) -> Outcome:
-        """Run one dbt command on one database file."""
-        text = json.dumps(settings, sort_keys=True, default=str)
+    def manifest(self, file: Path, settings: dict[str, Any]) -> Any:
+        """Give the parsed project, or raise what dbt says where it cannot be parsed."""
         parsed_for = tuple(
             sorted((k, json.dumps(v, default=str)) for k, v in settings.items() if k not in RUN_TIME_VARS)
         )
         if parsed_for not in self.manifests:
-            parsed = self._invoke(["parse", "--vars", text], file)
+            parsed = self._invoke(["parse", "--vars", json.dumps(settings, sort_keys=True, default=str)], file)
             if not parsed.success:
-                return Outcome(False, str(parsed.exception), {})
+                raise parsed.exception
             self.manifests[parsed_for] = parsed.result
-        done = self._invoke([command, *flags, "--vars", text], file, self.manifests[parsed_for])
+        return self.manifests[parsed_for]
+
+    def __call__(self, command: str, file: Path, settings: dict[str, Any], *flags: str) -> Outcome:
+        """Run one dbt command on one database file."""
+        text = json.dumps(settings, sort_keys=True, default=str)
+        try:
+            manifest = self.manifest(file, settings)
+        except Exception as error:
+            return Outcome(False, str(error), {})
+        done = self._invoke([command, *flags, "--vars", text], file, manifest)
         results = [] if done.result is None or not hasattr(done.result, "__iter__") else list(done.result)
         statuses = {result.node.unique_id: str(result.status) for result in results}
         failed = [

@@ -322,13 +322,13 @@ def test_maturity_share_is_of_the_exposed(built, programme):
 
 def test_a_project_without_exposures_pays_nothing(without):
     assert set(without.table("experiment_results")["population"]) == {"assigned"}
-    assert without.internal("plan_metric")["plan_key"].gt(0).all()
+    assert without.internal("plan_metric")["population"].eq("assigned").all()
     planned = without.table("metric_estimate").query("estimator == 'cace'")
     assert planned["status"].eq("estimator_unavailable").all() and len(planned) == 1
     # The one pass over the facts is what it was: one set of units, one count of days.
     view = "select sql from duckdb_views() where view_name = 'population_unit'"
     assert "union" not in without.sql(view)["sql"].item().lower()
-    assert "pre_day" not in compiled(without, "unit_total")
+    assert "pre_day" not in compiled(without, "experiments__unit_total")
 
 
 def test_experiments_without_exposures_have_no_exposed_rows(built):
