@@ -205,9 +205,11 @@ def _critical_value(alpha: FloatArray, loading: FloatArray, df: FloatArray, side
     tail = tail_alpha(alpha, side)
     low, high = -stdtrit(df, tail), -stdtrit(df, tail / np.maximum(arms, 1))
     above, below = (np.log(_exceedance(c, loading, df, two_sided) / alpha) for c in (low, high))
-    middle, last = low, np.zeros(low.shape)
+    middle, last, moving = low, np.zeros(low.shape), np.ones(low.shape, dtype=bool)
     for _ in range(30):
-        middle = np.where(above - below > 0, high - below * (high - low) / (below - above), low)
+        proposal = np.where(above - below > 0, high - below * (high - low) / (below - above), low)
+        # A threshold that has arrived stays: its digits must not depend on how long the others take.
+        middle = np.where(moving, proposal, middle)
         value = np.log(_exceedance(middle, loading, df, two_sided) / alpha)
         positive = value > 0
         # Halving the value at the end that stays is what makes false position superlinear.
@@ -216,7 +218,8 @@ def _critical_value(alpha: FloatArray, loading: FloatArray, df: FloatArray, side
         low, above = np.where(positive, middle, low), np.where(positive, value, above)
         high, below = np.where(positive, high, middle), np.where(positive, below, value)
         last = np.where(positive, 1.0, -1.0)
-        if not np.any((np.abs(value) > 1e-10) & (high - low > 1e-12 * np.abs(high))):
+        moving &= (np.abs(value) > 1e-10) & (high - low > 1e-12 * np.abs(high))
+        if not np.any(moving):
             break
     return middle
 
@@ -240,28 +243,37 @@ def _exceedance(threshold: FloatArray, loading: FloatArray, df: FloatArray, two_
     start = -(peak + np.maximum(WIDE * spread, np.where(finite, 37 / degrees, 0.0)))
     end = np.minimum(WIDE * spread, 2.5)
     step = np.minimum(0.7 * spread, 0.6 / (1 + np.abs(c)))
-    scale_nodes = np.where(finite, np.ceil((end - start) / np.where(finite, step, 1.0)) + 1, 1.0)
+    scale_nodes = _rounded_up(np.where(finite, np.ceil((end - start) / np.where(finite, step, 1.0)) + 1, 1.0))
     reach = WIDE + furthest * np.minimum(np.abs(c) * np.exp(end), FAR)
-    shared_nodes = np.ceil(reach / (0.7 * finest)) * np.where(both, 1, 2) + 1
+    shared_nodes = _rounded_up(np.ceil(reach / (0.7 * finest)) * np.where(both, 1, 2) + 1)
 
-    # Rows that need as many nodes go together, so that one hard row does not refine the grid of all.
-    cost = scale_nodes * shared_nodes
     # Of a single treatment the tail is already the answer.
     integrate = np.isfinite(c) & (arms > 1) & (result > UNION)
-    for sides in (True, False):
-        left = np.flatnonzero(integrate & (both == sides))
-        left = left[np.argsort(cost[left], kind="stable")]
-        while left.size:
-            take = max(1, int(np.searchsorted(np.arange(1, left.size + 1) * cost[left], BLOCK)))
-            block, left = left[:take], left[take:]
-            fraction = np.linspace(0, 1, int(scale_nodes[block].max()))
+    left = np.flatnonzero(integrate)
+    grids, of_grid = np.unique(
+        np.column_stack([both[left], scale_nodes[left], shared_nodes[left]]), axis=0, return_inverse=True
+    )
+    for number, (sides, scales, nodes) in enumerate(grids.astype(int).tolist()):
+        same = left[of_grid.ravel() == number]
+        length = max(1, BLOCK // (scales * nodes))
+        for first in range(0, same.size, length):
+            block = same[first : first + length]
+            fraction = np.linspace(0, 1, scales)
             x = start[block, None] + (end - start)[block, None] * fraction
             weight = np.exp(np.where(finite[block, None], degrees[block, None] * (x - np.expm1(2 * x) / 2), 0.0))
             weight /= weight.sum(axis=1, keepdims=True)
             c_scaled = c[block, None] * np.exp(np.where(finite[block, None], x, 0.0))
-            inner = _given_scale(c_scaled, loading[row[block]], furthest[block], int(shared_nodes[block].max()), sides)
+            inner = _given_scale(c_scaled, loading[row[block]], furthest[block], nodes, bool(sides))
             result[block] = (inner * weight).sum(axis=1)
     return np.minimum(result, 1.0).reshape(cells, thresholds)
+
+
+def _rounded_up(nodes: FloatArray) -> FloatArray:
+    """Round numbers of nodes up to powers of the square root of two: rows with equal grids are integrated together.
+
+    A row's grid follows from the row alone, so its last digits do not depend on its company.
+    """
+    return np.where(np.isfinite(nodes), np.ceil(np.exp2(np.ceil(2.0 * np.log2(nodes)) / 2.0)), 1.0)
 
 
 def _given_scale(c: FloatArray, loading: FloatArray, furthest: FloatArray, nodes: int, two_sided: bool) -> FloatArray:

@@ -165,14 +165,16 @@ def msprt(
         if not np.all(two_sided):
             # The log likelihood ratio is convex and rises, and the two-sided limit is right of the one-sided one:
             # Newton's method comes down from there and never passes it.
-            z = half
+            z, moving = half, np.ones(half.shape, dtype=bool)
             for _ in range(50):
                 x = np.sqrt(shrink) * z
                 excess = 0.5 * x**2 - penalty + one_sided_excess(z) - threshold
                 hazard = np.exp(-0.5 * x**2 - log_ndtr(x)) / np.sqrt(2.0 * np.pi)
                 step = excess / (np.sqrt(shrink) * (x + hazard))
-                z = z - step
-                if not np.any(np.abs(step) > 1e-12 * half):
+                # A look that has arrived stays: its digits must not depend on how long the others take.
+                z = np.where(moving, z - step, z)
+                moving &= np.abs(step) > 1e-12 * half
+                if not np.any(moving):
                     break
             half = np.where(two_sided, half, z)
         p = np.minimum(1.0, np.exp(-logarithm))
