@@ -356,6 +356,8 @@ def _compare(
         if lift
         else [np.full_like(level, np.nan)] * 3
     )
+    # A sum of all weights may end a rounding error above 1.
+    greater, less = np.minimum(greater, 1.0), np.minimum(less, 1.0)
     return greater, less, loss_ship, loss_keep, *difference, *(np.expm1(u) for u in log_ratio)
 
 

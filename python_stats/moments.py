@@ -132,7 +132,7 @@ def moments_of(values: npt.ArrayLike | Sequence[npt.ArrayLike]) -> Moments:
     if x.shape[-2] == 0:
         return _from_sums(n, np.zeros(x.shape[:-2] + x.shape[-1:]), np.zeros(x.shape[:-2] + 2 * x.shape[-1:]))
     origin = x[..., :1, :]
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(all="ignore"):
         shift = (x - origin).mean(axis=-2, keepdims=True)
         deviation = x - origin - shift
         products = np.swapaxes(deviation, -1, -2) @ deviation
@@ -208,14 +208,14 @@ def merge(a: Moments, b: Moments) -> Moments:
     >>> both.n.tolist(), both.mean.tolist(), both.var.tolist()
     (3.0, [2.0], [1.0])
     """
-    n = a.n + b.n
-    share = np.divide(b.n, n, out=np.zeros(n.shape), where=n != 0)
-    delta = _known_mean(b) - _known_mean(a)
-    one_is_empty = ((a.n == 0) | (b.n == 0))[..., None]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
+        n = a.n + b.n
+        share = np.divide(b.n, n, out=np.zeros(n.shape), where=n != 0)
+        delta = _known_mean(b) - _known_mean(a)
+        one_is_empty = ((a.n == 0) | (b.n == 0))[..., None]
         mean = np.where(one_is_empty, _known_mean(a) + _known_mean(b), _known_mean(a) + delta * share[..., None])
         between = _outer(np.where(one_is_empty, 0.0, delta)) * (a.n * share)[..., None, None]
-    return _from_sums(n, mean, _products(a) + _products(b) + between)
+        return _from_sums(n, mean, _products(a) + _products(b) + between)
 
 
 def merge_all(moments: Moments, axis: int | tuple[int, ...] | None = None) -> Moments:
@@ -247,10 +247,9 @@ def merge_all(moments: Moments, axis: int | tuple[int, ...] | None = None) -> Mo
     def total(values: FloatArray) -> FloatArray:
         return values.sum(axis=axes, keepdims=True)
 
-    n = total(moments.n)
-    with np.errstate(invalid="ignore"):
-        merged_mean, products = _around(moments, n, total)
-    merged = _from_sums(n, merged_mean, products)
+    with np.errstate(all="ignore"):
+        n = total(moments.n)
+        merged = _from_sums(n, *_around(moments, n, total))
     return Moments(np.squeeze(merged.n, axes), np.squeeze(merged.mean, axes), np.squeeze(merged.cov, axes))
 
 
@@ -299,10 +298,9 @@ def merge_groups(moments: Moments, group_index: npt.ArrayLike, n_groups: int | N
         summed = np.array([np.bincount(index, column, minlength=groups) for column in columns])
         return summed.T.reshape(groups, *values.shape[1:])
 
-    n = total(moments.n)
-    with np.errstate(invalid="ignore"):
-        mean, products = _around(moments, n, total, lambda values: values[index])
-    return _from_sums(n, mean, products)
+    with np.errstate(all="ignore"):
+        n = total(moments.n)
+        return _from_sums(n, *_around(moments, n, total, lambda values: values[index]))
 
 
 def merge_running(moments: Moments, axis: int = -1) -> Moments:
@@ -367,11 +365,12 @@ def linear_combination(moments: Moments, weights: npt.ArrayLike) -> Moments:
         w = w[None, :]
     w_t, used = np.swapaxes(w, -1, -2), (w != 0).astype(np.float64)
     used_t = np.swapaxes(used, -1, -2)
-    mean = (w @ np.where(np.isnan(moments.mean), 0.0, moments.mean)[..., None])[..., 0]
-    mean = np.where((used @ np.isnan(moments.mean)[..., None])[..., 0] > 0, np.nan, mean)
-    cov = w @ np.where(np.isnan(moments.cov), 0.0, moments.cov) @ w_t
-    cov = np.where(used @ np.isnan(moments.cov) @ used_t > 0, np.nan, cov)
-    return Moments(np.broadcast_to(moments.n, mean.shape[:-1]), mean, (cov + np.swapaxes(cov, -1, -2)) / 2)
+    with np.errstate(all="ignore"):
+        mean = (w @ np.where(np.isnan(moments.mean), 0.0, moments.mean)[..., None])[..., 0]
+        mean = np.where((used @ np.isnan(moments.mean)[..., None])[..., 0] > 0, np.nan, mean)
+        cov = w @ np.where(np.isnan(moments.cov), 0.0, moments.cov) @ w_t
+        cov = np.where(used @ np.isnan(moments.cov) @ used_t > 0, np.nan, cov)
+        return Moments(np.broadcast_to(moments.n, mean.shape[:-1]), mean, (cov + np.swapaxes(cov, -1, -2)) / 2)
 
 
 def with_zeros(moments: Moments, n_zero: npt.ArrayLike) -> Moments:
@@ -398,13 +397,13 @@ def with_zeros(moments: Moments, n_zero: npt.ArrayLike) -> Moments:
     (4.0, [2.0], [6.0])
     """
     zeros = np.asarray(n_zero, dtype=np.float64)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         zeros = np.where(zeros >= 0, zeros, np.nan)
-    n = moments.n + zeros
-    share = np.divide(moments.n, n, out=np.zeros(n.shape), where=n != 0)
-    mean = _known_mean(moments)
-    between = _outer(mean) * (share * zeros)[..., None, None]
-    return _from_sums(n, mean * share[..., None], _products(moments) + between)
+        n = moments.n + zeros
+        share = np.divide(moments.n, n, out=np.zeros(n.shape), where=n != 0)
+        mean = _known_mean(moments)
+        between = _outer(mean) * (share * zeros)[..., None, None]
+        return _from_sums(n, mean * share[..., None], _products(moments) + between)
 
 
 def _stack(cells: Sequence[Moments], axis: int) -> Moments:

@@ -307,7 +307,8 @@ def _residual_variance(
     with np.errstate(all="ignore"):
         spread = variance_above_rounding(var_y, mean_y), np.square(slope) * variance_above_rounding(var_x, mean_x)
         left = spread[0] + spread[1] - 2.0 * np.asarray(slope) * np.asarray(cov, dtype=np.float64)
-        left = np.where(np.abs(left) <= ROUNDING * (spread[0] + spread[1]), 0.0, left)
+        parts = spread[0] + spread[1]
+        left = np.where((np.abs(left) <= ROUNDING * parts) & np.isfinite(parts), 0.0, left)
         return np.where(left >= 0.0, left, np.nan)
 
 

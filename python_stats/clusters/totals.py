@@ -275,7 +275,7 @@ def cluster_moments(
         matrices = [cell_sum(square * weight**power, index, count) for power in (0, 1, 2)]
 
         noise = cell_sum(((np.abs(total) + np.abs(value[index] * base)) / base_sum[index]) ** 2, index, count)
-        constant = np.einsum("kii->ki", matrices[0]) <= _ROUNDING**2 * noise
+        constant = (np.einsum("kii->ki", matrices[0]) <= _ROUNDING**2 * noise) & np.isfinite(noise)
         nothing = constant[:, :, np.newaxis] | constant[:, np.newaxis, :]
 
         bad = (complement <= _LEAST_COMPLEMENT) | (units < 0.0)
@@ -368,5 +368,5 @@ def cluster_mean_moments(
         left = cell_sum(rest, index, count) / clusters
         squares = cell_sum(np.where(has_mean, rest - left[index], 0.0) ** 2, index, count)
         noise = _ROUNDING**2 * cell_sum(means**2, index, count)
-        var = np.where(squares <= noise, 0.0, squares) / (clusters - 1.0)
+        var = np.where((squares <= noise) & np.isfinite(noise), 0.0, squares) / (clusters - 1.0)
     return ClusterMeanMoments(pivot + left, np.where(clusters >= 2.0, var, np.nan), clusters)

@@ -292,7 +292,7 @@ def wild_cluster_bootstrap(
         variance = cell_sum(unrestricted**2, index, count)
         # Totals that vary by no more than their rounding hold a constant metric.
         noise = cell_sum(((np.abs(total) + np.abs(pooled[index] * base)) / base_sum[cell]) ** 2, index, count)
-        constant = variance <= (8.0 * np.finfo(np.float64).eps) ** 2 * noise
+        constant = ~(variance > (8.0 * np.finfo(np.float64).eps) ** 2 * noise)
         valid = (arm_clusters.reshape(-1, 2).min(axis=1) >= 2.0) & (bad.reshape(-1, 2).sum(axis=1) == 0.0)
         valid &= np.isfinite(variance) & ~constant
         effect = value[1::2] - value[0::2]

@@ -100,14 +100,15 @@ def rank_sums_with_zeros(
     names = (rank_sum_treatment, tie_term, n_control, n_treatment, n_zero_control, n_zero_treatment)
     parts = (np.asarray(part, dtype=np.float64) for part in (*names, n_negative_treatment, n_negative))
     rank_sum, ties, size_c, size_t, zero_c, zero_t, negative_t, negative = np.broadcast_arrays(*parts)
-    zeros = zero_c + zero_t
-    rank_of_zero = negative + (zeros + 1.0) / 2.0
-    return RankSums(
-        rank_sum_treatment=rank_sum + (size_t - negative_t) * zeros + zero_t * rank_of_zero,
-        n_control=size_c + zero_c,
-        n_treatment=size_t + zero_t,
-        tie_term=ties + zeros**3 - zeros,
-    )
+    with np.errstate(all="ignore"):
+        zeros = zero_c + zero_t
+        rank_of_zero = negative + (zeros + 1.0) / 2.0
+        return RankSums(
+            rank_sum_treatment=rank_sum + (size_t - negative_t) * zeros + zero_t * rank_of_zero,
+            n_control=size_c + zero_c,
+            n_treatment=size_t + zero_t,
+            tie_term=ties + zeros**3 - zeros,
+        )
 
 
 def mann_whitney(
@@ -244,16 +245,17 @@ def mann_whitney_conditional(
         for counts in (control, treatment)
     )
     side = np.broadcast_to(side, shape).ravel()
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         valid = ((control >= 0.0) & (treatment >= 0.0) & (control % 1.0 == 0.0) & (treatment % 1.0 == 0.0)).all(axis=1)
-    together = control + treatment
-    mid_rank = np.cumsum(together, axis=1) - (together - 1.0) / 2.0
-    size_c, size_t = control.sum(axis=1), treatment.sum(axis=1)
+        together = control + treatment
+        mid_rank = np.cumsum(together, axis=1) - (together - 1.0) / 2.0
+        size_c, size_t = control.sum(axis=1), treatment.sum(axis=1)
+        rank_sum, ties = (treatment * mid_rank).sum(axis=1), (together**3 - together).sum(axis=1)
     base = mann_whitney(
-        np.where(valid, (treatment * mid_rank).sum(axis=1), np.nan),
+        np.where(valid, rank_sum, np.nan),
         size_c,
         size_t,
-        (together**3 - together).sum(axis=1),
+        ties,
         method="asymptotic",
         continuity=False,
         alternative=side,

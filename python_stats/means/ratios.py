@@ -51,11 +51,11 @@ def linearised_variance(
         np.asarray(x, dtype=np.float64) for x in (mean_num, mean_den, var_num, var_den, cov_num_den)
     )
     with np.errstate(all="ignore"):
-        base = np.where(den == 0.0, np.nan, den)
+        base = np.where((den == 0.0) | np.isinf(den), np.nan, den)
         ratio = num / base
         parts = spread_num + ratio**2 * spread_den
         left = parts - 2.0 * ratio * covariance
-        left = np.where(np.abs(left) <= ROUNDING * parts, 0.0, left)
+        left = np.where((np.abs(left) <= ROUNDING * parts) & np.isfinite(parts), 0.0, left)
         return variance_above_rounding(left / base**2, ratio)
 
 

@@ -339,4 +339,5 @@ def _clamp(
         inside = np.where(core > 1.0, (core - 1.0) * var, 0.0)
         squares = inside + below * (down - shift) ** 2 + above * (up - shift) ** 2 + core * shift**2
         variance = np.where(total >= 2.0, squares / (total - 1.0), np.nan)
-    return WinsorizedMoments(*(np.where(usable, part, np.nan) for part in (total, centre + shift, variance)))
+        average = centre + shift
+    return WinsorizedMoments(*(np.where(usable, part, np.nan) for part in (total, average, variance)))

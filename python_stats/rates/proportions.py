@@ -215,7 +215,8 @@ def one_side_open(low: npt.ArrayLike, high: npt.ArrayLike, alternative: npt.Arra
     """
     side = check_alternative(alternative)
     low_, high_ = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+    known = ~np.isnan(low_) & ~np.isnan(high_)
     return Interval(
-        ci_low=np.where((side == "less") & ~np.isnan(low_), -np.inf, low_),
-        ci_high=np.where((side == "greater") & ~np.isnan(high_), np.inf, high_),
+        ci_low=np.where(known, np.where(side == "less", -np.inf, low_), np.nan),
+        ci_high=np.where(known, np.where(side == "greater", np.inf, high_), np.nan),
     )

@@ -147,7 +147,8 @@ def msprt(
     )
     two_sided = side == "two_sided"
     with np.errstate(all="ignore"):
-        usable = np.where(np.isfinite(effect_) & np.isfinite(se_) & (se_ > 0.0), se_, np.nan)
+        known = np.isfinite(effect_) & np.isfinite(null_)
+        usable = np.where(known & np.isfinite(se_) & (se_ > 0.0), se_, np.nan)
         # In standard errors: nothing overflows however large or small the metric's unit is.
         ratio = (scale / usable) ** 2
         shrink = ratio / (1.0 + ratio)
@@ -305,7 +306,7 @@ def _difference(
         parts = []
         for variance, n in ((var_control, n_control), (var_treatment, n_treatment)):
             size = np.asarray(n, dtype=np.float64)
-            parts.append(np.asarray(variance, dtype=np.float64) / np.where(size >= 2.0, size, np.nan))
+            parts.append(np.asarray(variance, dtype=np.float64) / np.where(np.isfinite(size) & (size >= 2.0), size, np.nan))
         effect = np.asarray(mean_treatment, dtype=np.float64) - np.asarray(mean_control, dtype=np.float64)
         return effect, np.sqrt(parts[0] + parts[1])
 
@@ -435,6 +436,8 @@ def asymptotic_cs(
         usable = np.where(np.isfinite(total) & (total > 0.0), total, np.nan)
         spread = np.asarray(se, dtype=np.float64)
         tau = _positive(rho, "rho") * np.sqrt(usable) * np.where(np.isfinite(spread) & (spread > 0.0), spread, np.nan)
+        # A product out of the range of doubles is no plan of the caller's.
+        tau = np.where((tau > 0.0) & np.isfinite(tau), tau, np.nan)
     return msprt(effect, se, tau=tau, alpha=alpha, alternative=alternative, null=null)
 
 

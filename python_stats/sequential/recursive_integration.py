@@ -353,8 +353,8 @@ def crossing_probability(
                 state = advance(
                     state.head(after),
                     t[keep],
-                    np.maximum(bottom, np.where(np.isinf(bottom), -FINE.far, -TAIL))[keep],
-                    np.minimum(top, np.where(np.isinf(top), FINE.far, TAIL))[keep],
+                    np.clip(bottom, np.where(np.isinf(bottom), -FINE.far, -TAIL), TAIL)[keep],
+                    np.clip(top, -TAIL, np.where(np.isinf(top), FINE.far, TAIL))[keep],
                     packed[now[keep], look + 1],
                 )
     result = np.full_like(exits, np.nan)

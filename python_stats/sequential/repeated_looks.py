@@ -277,7 +277,8 @@ def repeated_looks(
     two_sided = side == "two_sided"
     sided = np.where(two_sided, design_, "one_sided")
     with np.errstate(all="ignore"):
-        usable = np.where(np.isfinite(estimate) & np.isfinite(spread) & (spread > 0.0), spread, np.nan)
+        known = np.isfinite(estimate) & np.isfinite(null_)[:, np.newaxis]
+        usable = np.where(known & np.isfinite(spread) & (spread > 0.0), spread, np.nan)
         z = (estimate - null_[:, np.newaxis]) / usable
         towards = np.where(two_sided[:, np.newaxis], np.abs(z), np.where((side == "less")[:, np.newaxis], -z, z))
 
