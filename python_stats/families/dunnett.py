@@ -9,6 +9,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr, stdtrit
 
+from python_stats.arguments import FROM_MOMENTS, check_axis, takes_summaries
 from python_stats.means.welch import variance_above_rounding
 from python_stats.wald import Comparison, check_alpha, check_alternative, tail_alpha
 
@@ -48,6 +49,7 @@ class ManyToOne(NamedTuple):
     critical_value: FloatArray
 
 
+@takes_summaries("the mean, variance and number of units", FROM_MOMENTS)
 def dunnett(
     mean_control: npt.ArrayLike,
     var_control: npt.ArrayLike,
@@ -100,6 +102,7 @@ def dunnett(
     """
     mean_c, var_c, n_c = (np.asarray(x, dtype=np.float64)[..., None] for x in (mean_control, var_control, n_control))
     mean_t, var_t, n_t = (np.asarray(x, dtype=np.float64) for x in (mean_treatment, var_treatment, n_treatment))
+    check_axis("treatments", mean_treatment=mean_t, var_treatment=var_t, n_treatment=n_t)
     with np.errstate(all="ignore"):
         n_c, n_t = (np.where((n >= 2) & np.isfinite(n), n, np.nan) for n in (n_c, n_t))
         var_c, var_t = variance_above_rounding(var_c, mean_c), variance_above_rounding(var_t, mean_t)
@@ -177,6 +180,7 @@ def many_to_one(
         level[..., None],
         side[..., None],
     )
+    check_axis("treatments", effect=effect_)
     shape, arms = effect_.shape, effect_.shape[-1]
     effect_, se_, df_, shared, level, side = (a.reshape(-1, arms) for a in (effect_, se_, df_, shared, level, side))
     with np.errstate(all="ignore"):
