@@ -11,6 +11,8 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import betainc, chdtrc, expit, gammaln, xlog1py, xlogy
 
+from python_stats.arguments import check_axis
+
 __all__ = [
     "ExactMultinomial",
     "SequentialSrm",
@@ -245,6 +247,7 @@ def exact_multinomial(
     """
     if max_outcomes < 1 or draws < 1:
         raise ValueError(f"max_outcomes and draws must be positive; found {max_outcomes} and {draws}")
+    check_axis("arms", observed=observed, expected_share=expected_share)
     counts, share, planned, bad = _plan(observed, expected_share)
     shape, arms = bad.shape, counts.shape[-1]
     counts, share, planned, bad = (a.reshape(-1, *a.shape[len(shape) :]) for a in (counts, share, planned, bad))

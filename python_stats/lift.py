@@ -45,9 +45,9 @@ class Lift(NamedTuple):
         Limits of the ``1 - alpha`` interval, fractions; infinite on the open side of a one-sided alternative.
     method : ndarray of str
         What the limits are: ``log_delta``, ``linear_delta``, ``fieller``, ``fieller_exclusive``, ``fieller_unbounded``,
-        or ``undefined`` where there are none: where a mean, a standard error or the covariance is missing, infinite or
-        zero where it must not be, and at a lift of exactly -1 between two plain arms without any variance in treatment
-        (no unit of it did anything), where the delta method has a standard error of zero and no logarithm exists.
+        or ``undefined`` where there are none: a mean or a standard error is missing or infinite, the control mean or
+        the effect's standard error is zero, or the lift is exactly -1 because no unit of treatment did anything. That
+        arm has no variance then, the delta method has a standard error of zero, and there is no logarithm.
     """
 
     lift: NDArray[np.float64]
@@ -412,7 +412,6 @@ def _parts(
     """Broadcast, check and turn the inputs."""
     level, side = check_alpha(alpha), check_alternative(alternative)
     covariance = _covariance(se_control) if cov_effect_control is None else cov_effect_control
-    spread_control = np.asarray(se_control, dtype=np.float64)
     numbers = [np.asarray(x, dtype=np.float64) for x in (effect, se, mean_control, se_control, covariance, df)]
     shape = np.broadcast_shapes(*(x.shape for x in numbers), level.shape, side.shape)
     effect_, se_, mean, se_mean, cov, df_ = (np.broadcast_to(x, shape) for x in numbers)

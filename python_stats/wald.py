@@ -204,7 +204,8 @@ def wald(
     Comparison
         Arrays of the common shape. Where the standard error is zero, negative or not finite, or the effect or the null
         is not finite, the statistic, the p-value and both limits are NaN; the effect and the standard error are
-        returned as they came. Where only the degrees of freedom are missing or not positive, the statistic survives too.
+        returned as they came. Where only the degrees of freedom are missing or not positive, the statistic survives
+        too.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 
 from python_stats.means.welch import ROUNDING, variance_above_rounding, welch_t
-from python_stats.moments import Moments, linear_combination, merge
+from python_stats.moments import Moments, check_moments, linear_combination, merge
 from python_stats.wald import Comparison
 
 __all__ = ["Adjusted", "cuped", "cuped_ratio", "linearised"]
@@ -196,6 +196,7 @@ def linearised(moments: Moments, variables: Sequence[int | tuple[int, int]]) -> 
     >>> m.mean.tolist(), round(float(m.var[0]), 6)
     ([0.75], 0.035156)
     """
+    check_moments(moments=moments)
     cells, k = moments.n.shape, moments.mean.shape[-1]
     weights = np.zeros((*cells, len(variables), k))
     mean = np.empty((*cells, len(variables)))
@@ -222,6 +223,7 @@ def linearised(moments: Moments, variables: Sequence[int | tuple[int, int]]) -> 
 
 
 def _check_variables(control: Moments, treatment: Moments, k: int, names: str) -> None:
+    check_moments(control=control, treatment=treatment)
     if control.mean.shape[-1] != k or treatment.mean.shape[-1] != k:
         raise ValueError(f"control and treatment must hold {k} variables: {names}")
 

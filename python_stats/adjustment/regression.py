@@ -24,7 +24,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 
 from python_stats.means.welch import ROUNDING, variance_above_rounding, welch_t
-from python_stats.moments import Moments, merge
+from python_stats.moments import Moments, check_moments, merge
 from python_stats.wald import Comparison, wald
 
 __all__ = [
@@ -435,6 +435,7 @@ def _check_arguments(
     from_moments: tuple[str, ...],
     residuals: tuple[ResidualSums, ResidualSums] | None,
 ) -> None:
+    check_moments(control=control, treatment=treatment)
     if control.mean.shape[-1] != treatment.mean.shape[-1] or control.mean.shape[-1] == 0:
         raise ValueError("control and treatment must hold the same variables: (outcome, covariates)")
     if se_type not in (*from_moments, *ROBUST):

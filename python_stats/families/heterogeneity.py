@@ -22,7 +22,6 @@ from scipy.special import chdtrc, ndtri
 from python_stats.bisection import increasing_root
 from python_stats.wald import Comparison, check_alpha, wald
 
-
 # Standard errors whose squares, and their inverses, are doubles.
 LARGEST = 1e150
 

@@ -108,7 +108,7 @@ def storey_q(
     """
     grid = _grid(pi0_method, lambdas)
     p = np.asarray(p_values, dtype=np.float64)
-    family = np.broadcast_to(np.asarray(family), p.shape)
+    family = np.broadcast_to(np.asarray(family) if np.size(family) else np.zeros(0, dtype=np.intp), p.shape)
     bh = adjust(p, family, "benjamini_hochberg")
     flat, usable = p.reshape(-1), np.isfinite(bh).reshape(-1)
     names, code = np.unique(family.reshape(-1), return_inverse=True)

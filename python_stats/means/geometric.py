@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
+from python_stats.arguments import FROM_MOMENTS, takes_summaries
 from python_stats.lift import Lift
 from python_stats.means.welch import welch_t
 from python_stats.wald import Comparison, wald
@@ -34,6 +35,7 @@ class GeometricComparison(NamedTuple):
     mean_treatment: NDArray[np.float64]
 
 
+@takes_summaries("the mean and variance of the logarithms of the values and the number of units", FROM_MOMENTS)
 def geometric_means(
     mean_log_control: npt.ArrayLike,
     var_log_control: npt.ArrayLike,

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from python_stats.arguments import check_axis, takes_summaries
 from python_stats.wald import Comparison, check_alternative, wald
 
 METHODS = ("auto", "asymptotic", "exact")
@@ -111,6 +112,7 @@ def rank_sums_with_zeros(
         )
 
 
+@takes_summaries("one rank sum and the number of units", "scipy.stats.rankdata ranks the units of both arms together")
 def mann_whitney(
     rank_sum_treatment: npt.ArrayLike,
     n_control: npt.ArrayLike,
@@ -239,6 +241,7 @@ def mann_whitney_conditional(
     control, treatment = np.broadcast_arrays(
         np.asarray(counts_control, dtype=np.float64), np.asarray(counts_treatment, dtype=np.float64)
     )
+    check_axis("values", counts_control=control, counts_treatment=treatment)
     shape = np.broadcast_shapes(control.shape[:-1], side.shape)
     control, treatment = (
         np.broadcast_to(counts, (*shape, counts.shape[-1])).reshape(-1, counts.shape[-1])
@@ -267,6 +270,7 @@ def mann_whitney_conditional(
     return RankTest(*(part.reshape(shape) for part in parts))
 
 
+@takes_summaries("the variance of the placements and the number of units")
 def brunner_munzel(
     superiority: npt.ArrayLike,
     var_placement_control: npt.ArrayLike,

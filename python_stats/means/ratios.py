@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
+from python_stats.arguments import FROM_TWO_COLUMNS, takes_summaries
 from python_stats.means.welch import ROUNDING, variance_above_rounding
 from python_stats.wald import Comparison, wald
 
@@ -59,6 +60,7 @@ def linearised_variance(
         return variance_above_rounding(left / base**2, ratio)
 
 
+@takes_summaries("means, variances, covariance and units of numerator and denominator", FROM_TWO_COLUMNS)
 def ratio_difference(
     mean_num_control: npt.ArrayLike,
     mean_den_control: npt.ArrayLike,

@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
+from python_stats.arguments import takes_summaries
 from python_stats.rates.one_proportion import Interval, counts, wilson_interval
 from python_stats.wald import Comparison, check_alternative, p_value, tail_alpha, wald
 
 
+@takes_summaries("the number of successes and of units")
 def two_proportion_z(
     successes_control: npt.ArrayLike,
     n_control: npt.ArrayLike,
@@ -84,6 +86,7 @@ def two_proportion_z(
         )
 
 
+@takes_summaries("the number of successes and of units")
 def newcombe_interval(
     successes_control: npt.ArrayLike,
     n_control: npt.ArrayLike,
@@ -140,6 +143,7 @@ def newcombe_interval(
     return one_side_open(low, high, side)
 
 
+@takes_summaries("the number of successes and of units")
 def agresti_caffo_interval(
     successes_control: npt.ArrayLike,
     n_control: npt.ArrayLike,

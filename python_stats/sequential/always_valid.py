@@ -19,6 +19,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import lambertw, log_ndtr
 
+from python_stats.arguments import FROM_MOMENTS, takes_summaries
 from python_stats.wald import check_alpha, check_alternative
 
 RHO_METHODS = ("taylor", "lambert_w")
@@ -245,6 +246,7 @@ def msprt_pairs(
     return msprt(mean_difference, se, tau=tau, alpha=alpha, alternative=alternative, null=null)
 
 
+@takes_summaries("the mean, variance and number of units", FROM_MOMENTS)
 def msprt_two_arm(
     mean_control: npt.ArrayLike,
     var_control: npt.ArrayLike,
@@ -306,7 +308,8 @@ def _difference(
         parts = []
         for variance, n in ((var_control, n_control), (var_treatment, n_treatment)):
             size = np.asarray(n, dtype=np.float64)
-            parts.append(np.asarray(variance, dtype=np.float64) / np.where(np.isfinite(size) & (size >= 2.0), size, np.nan))
+            size = np.where(np.isfinite(size) & (size >= 2.0), size, np.nan)
+            parts.append(np.asarray(variance, dtype=np.float64) / size)
         effect = np.asarray(mean_treatment, dtype=np.float64) - np.asarray(mean_control, dtype=np.float64)
         return effect, np.sqrt(parts[0] + parts[1])
 
@@ -441,6 +444,7 @@ def asymptotic_cs(
     return msprt(effect, se, tau=tau, alpha=alpha, alternative=alternative, null=null)
 
 
+@takes_summaries("the mean, variance and number of units", FROM_MOMENTS)
 def asymptotic_cs_two_arm(
     mean_control: npt.ArrayLike,
     var_control: npt.ArrayLike,

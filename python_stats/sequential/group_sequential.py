@@ -18,6 +18,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, ndtri_exp
 
+from python_stats.arguments import check_axis
 from python_stats.sequential.recursive_integration import (
     FINE,
     Density,
@@ -273,6 +274,7 @@ def spending_boundaries(
     time = information if spending_time is None else np.asarray(spending_time, dtype=np.float64)
     if min(information.ndim, time.ndim) == 0:
         raise ValueError("information_fraction and spending_time need an axis of looks, their last one")
+    check_axis("looks", information_fraction=information, spending_time=time)
     information, time = np.broadcast_arrays(information, time)
     # Sums of shares miss 1 by a rounding error, and must still end the design.
     time = np.where(np.abs(time - 1.0) <= _SAME, 1.0, time)
@@ -368,6 +370,7 @@ def classical_boundaries(
         raise UnknownDesignError(f"sided must be symmetric or one_sided for a classical design; found {sided!r}")
     level = check_alpha(alpha)[..., np.newaxis]
     fraction = np.asarray(information_fraction, dtype=np.float64)
+    check_axis("looks", information_fraction=fraction)
     fraction = np.where(fraction > 0.0, fraction, np.nan)
     fraction, level = np.broadcast_arrays(fraction, level)
     level = level[..., 0]

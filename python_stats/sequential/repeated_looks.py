@@ -13,6 +13,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from python_stats.arguments import check_axis
 from python_stats.sequential.always_valid import running_minimum
 from python_stats.sequential.group_sequential import SpendingBoundaries, UnknownDesignError, spending_boundaries
 from python_stats.sequential.recursive_integration import COARSE, FINE, Resolution
@@ -255,6 +256,7 @@ def repeated_looks(
     time = fraction if spending_time is None else np.asarray(spending_time, dtype=np.float64)
     if min(fraction.ndim, estimate.ndim, spread.ndim, time.ndim) == 0:
         raise ValueError("effect, se, information_fraction and spending_time need an axis of looks, their last one")
+    check_axis("looks", effect=estimate, se=spread, information_fraction=fraction, spending_time=time)
     unknown = ~np.isin(np.asarray(design).astype(np.str_), ("per_side", "symmetric"))
     if np.any(unknown):
         raise UnknownDesignError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -407,7 +408,25 @@ def test_a_group_alone_is_the_group_among_others(offer):
 
 
 EXTREMES = np.array(
-    [0.0, -0.0, 1.0, -1.0, 0.5, 3.0, 1e-9, 5e-324, 1e-300, 1e-160, -1e-160, 1e160, 1e300, -1e300, np.nan, np.inf, -np.inf]
+    [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.5,
+        3.0,
+        1e-9,
+        5e-324,
+        1e-300,
+        1e-160,
+        -1e-160,
+        1e160,
+        1e300,
+        -1e300,
+        np.nan,
+        np.inf,
+        -np.inf,
+    ]
 )
 LARGEST = np.finfo(np.float64).max
 
@@ -441,11 +460,7 @@ def test_extreme_floats_give_nan_or_a_clear_error_and_leak_no_warning(offer):
             given = arguments | {name: poisoned(arguments[name], np.random.default_rng(seed))}
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                try:
-                    result = numbers(offer.call(given))
-                except ValueError as error:
-                    assert name.split("_")[0] in str(error), f"an error that does not name {name}: {error}"
-                    continue
+                result = numbers_unless_refused(offer, given, name)
             check_plausible(result, f"{offer.id}, {name}")
 
 
@@ -473,11 +488,100 @@ def test_an_infinite_argument_gives_no_test_and_no_interval(offer, infinity):
             continue
         infinite = value.astype(np.float64)
         infinite[1] = infinity
-        try:
-            result = numbers(offer.call(arguments | {name: infinite}))
-        except ValueError as error:
-            assert name.split("_")[0] in str(error), f"an error that does not name {name}: {error}"
-            continue
-        for field, numbers_of in result.items():
+        result = numbers_unless_refused(offer, arguments | {name: infinite}, name)
+        for field, found in result.items():
             if any(word in field for word in ("p_value", "ci_low", "ci_high", "probability")):
-                assert np.all(np.isnan(numbers_of[1])), f"{name} = {infinity}: {field} is {numbers_of[1]}"
+                assert np.all(np.isnan(found[1])), f"{name} = {infinity}: {field} is {found[1]}"
+
+
+@pytest.mark.parametrize("offer", OFFERS, ids=lambda offer: offer.id)
+def test_no_cells_give_no_results(offer):
+    arguments = offer.arguments(np.random.default_rng(9), 0)
+    for given in (arguments, {name: plain_list(value) for name, value in arguments.items()}):
+        for field, value in numbers(offer.call(given)).items():
+            assert value.shape[:1] == (0,), f"{field} has the shape {value.shape}"
+
+
+def plain_list(value: Any) -> Any:
+    """An empty column as a user would write it."""
+    return [] if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind != "U" else value
+
+
+@pytest.mark.parametrize("offer", CELLWISE, ids=lambda offer: offer.id)
+def test_an_axis_without_arms_looks_or_values_is_named_or_gives_nan(offer):
+    arguments = offer.arguments(np.random.default_rng(9), 3)
+    wide = [name for name, value in arguments.items() if isinstance(value, np.ndarray) and value.ndim >= 2]
+    for name in wide[:1]:
+        width = arguments[name].shape[1]
+        given = {
+            key: value[:, :0]
+            if isinstance(value, np.ndarray) and value.ndim >= 2 and value.shape[1] == width
+            else value
+            for key, value in arguments.items()
+        }
+        for field, value in numbers_unless_refused(offer, given, name).items():
+            assert value.size == 0 or value.dtype.kind != "f" or "p_value" not in field or np.all(np.isnan(value))
+
+
+def test_every_example_is_found_by_doctest():
+    """A decorated function whose globals are another module's would lose its examples silently."""
+    for name in python_stats.__all__:
+        function = getattr(python_stats, name)
+        if inspect.isfunction(function):
+            assert function.__globals__ is vars(sys.modules[function.__module__]), name
+
+
+VALUES = [1.0, 2.0, 4.0], [3.0, 5.0]
+TWO_ARMS = sorted(
+    {offer.name for offer in CELLWISE
+     if sum(parameter.default is inspect.Parameter.empty
+            for parameter in inspect.signature(offer.function).parameters.values()) > 2
+     and any(name.endswith("_treatment") for name in inspect.signature(offer.function).parameters)}
+    # Neither tests nor intervals: nobody calls them with two arms' values.
+    - {"rank_sums_with_zeros", "skewness_of_difference", "bell_mccaffrey_df", "cluster_level_df", "power_means",
+       "power_proportions"}
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TWO_ARMS)
+def test_raw_values_of_two_arms_are_answered_in_a_sentence(name):
+    with pytest.raises(TypeError, match=rf"{name}\(\) takes .+ of each arm, not two arrays of values"):
+        getattr(python_stats, name)(*VALUES)
+
+
+@pytest.mark.parametrize("name", ["cuped", "cuped_ratio", "lin", "ancova", "poststratified", "merge"])
+def test_raw_values_instead_of_moments_are_answered_in_a_sentence(name):
+    for values in (VALUES, [np.array(one) for one in VALUES]):
+        with pytest.raises(TypeError, match=r"(control|a) must be Moments, made by moments_of"):
+            getattr(python_stats, name)(*values)
+
+
+@pytest.mark.parametrize(
+    ("call", "maker"),
+    [
+        (lambda x: python_stats.linearised(x, [(0, 1)]), "moments_of"),
+        (lambda x: python_stats.with_zeros(x, 3), "moments_of"),
+        (python_stats.merge_all, "moments_of"),
+        (python_stats.merge_running, "moments_of"),
+        (lambda x: python_stats.merge_groups(x, [0, 0]), "moments_of"),
+        (lambda x: python_stats.linear_combination(x, [1.0]), "moments_of"),
+        (lambda x: python_stats.third_moment_of_combination(x, np.ones(4), np.ones(2)), "moments_of"),
+        (python_stats.cluster_arm, "cluster_moments"),
+        (lambda x: python_stats.cluster_difference(x, x), "cluster_arm"),
+        (lambda x: python_stats.randomization_advised(x, x), "cluster_arm"),
+        (lambda x: python_stats.sample_size_clusters(x, 3.0, 0.1), "sample_size_means"),
+    ],
+)
+def test_raw_values_instead_of_a_library_value_name_its_maker(call, maker):
+    with pytest.raises(TypeError, match=rf"must be \w+, made by {maker}"):
+        call(np.array([1.0, 2.0]))
+
+
+def numbers_unless_refused(offer: Offer | Grouped, given: Arguments, name: str) -> dict[str, np.ndarray]:
+    """Call; a ValueError that names the argument is an answer too, without numbers."""
+    try:
+        return numbers(offer.call(given))
+    except ValueError as error:
+        if name.split("_")[0] not in str(error):
+            raise
+        return {}
