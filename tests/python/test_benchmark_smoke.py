@@ -38,6 +38,8 @@ def scripts() -> Iterator[dict[str, ModuleType]]:
         "report",
         "fact_section",
         "inference_section",
+        "library_run",
+        "library_section",
         "resampling_section",
         "run",
     )
@@ -320,6 +322,39 @@ def test_resampling_section_shows_shares_of_the_scan(scripts: dict[str, ModuleTy
     text = scripts["resampling_section"].section([one], units=1_000, threads=2)
     assert "| 0.500 | 0.500 | 0.250 | 0.250 | below 1 |" in text
     _assert_tables_are_square(text)
+
+
+@pytest.fixture(scope="module")
+def beside_libraries(scripts: dict[str, ModuleType]) -> dict[str, Any]:
+    """Run every pair of the library section once on few comparisons, without waiting for the clock."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scripts["library_run"], "LEAST_SECONDS", 0.0)
+        found = scripts["library_run"].run(cells=200, few=20)
+    return {**found, "imports": {"scipy.stats": 1.5}}
+
+
+def test_libraries_give_our_numbers_but_for_the_known_error(
+    scripts: dict[str, ModuleType], beside_libraries: dict[str, Any]
+) -> None:
+    assert scripts["library_section"].check(beside_libraries) is beside_libraries
+    wrong = {pair["name"] for pair in beside_libraries["pairs"] if pair["differ"]}
+    # A library that has mended its cubic should lose its mark, and ours the reason.
+    assert wrong == {"miettinen_nurminen_interval", "mee_interval", "farrington_manning"}
+
+
+def test_a_library_that_differs_stops_the_section(
+    scripts: dict[str, ModuleType], beside_libraries: dict[str, Any]
+) -> None:
+    pairs = [{**pair, "differ": 1} for pair in beside_libraries["pairs"]]
+    with pytest.raises(scripts["processes"].BenchmarkError, match="welch_t"):
+        scripts["library_section"].check({**beside_libraries, "pairs": pairs})
+
+
+def test_the_library_section_shows_every_pair(scripts: dict[str, ModuleType], beside_libraries: dict[str, Any]) -> None:
+    text = scripts["library_section"].section([beside_libraries, beside_libraries])
+    _assert_tables_are_square(text)
+    for pair in beside_libraries["pairs"]:
+        assert f"| `{pair['name']}` | {pair['library']} |" in text
 
 
 def _assert_tables_are_square(text: str) -> None:
