@@ -2,8 +2,8 @@
 
 `facts`: from tables of facts to results, beside a hand-written query and tea-tasting (minutes, gigabytes of disk).
 `inference`: from moments to effects, beside gbstats and tea-tasting. `analysis`: the inference models on a whole
-programme, from frame to frame. `resampling`: quantiles and bootstraps beside the
-scan of their inputs. A section that is not asked for keeps its recorded results.
+programme, from frame to frame. `resampling`: quantiles and bootstraps beside the scan of their inputs. `library`: single
+functions beside those of scipy and statsmodels. A section that is not asked for keeps its recorded results.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 import analysis_section
 import fact_section
 import inference_section
+import library_section
 import resampling_section
 from processes import HERE, PROJECT, BenchmarkError
 from report import write_docs
@@ -65,11 +66,22 @@ def _resampling(arguments: argparse.Namespace) -> str:
     return resampling_section.section(rounds, **options)
 
 
+def _library(arguments: argparse.Namespace) -> str:
+    rounds = library_section.measure(
+        cells=arguments.library_cells,
+        few=arguments.library_few,
+        repeats=arguments.repeats,
+        threads=arguments.threads,
+    )
+    return library_section.section(rounds)
+
+
 SECTIONS: dict[str, Callable[[argparse.Namespace], str]] = {
     "facts": _facts,
     "inference": _inference,
     "analysis": _analysis,
     "resampling": _resampling,
+    "library": _library,
 }
 
 
@@ -98,6 +110,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     analysis.add_argument("--programme-schedules", type=int, default=400, help="comparisons that spend alpha")
     resampling = parser.add_argument_group("resampling")
     resampling.add_argument("--resampled-units", type=int, default=10_000_000)
+    library = parser.add_argument_group("library")
+    library.add_argument("--library-cells", type=int, default=200_000, help="comparisons")
+    library.add_argument("--library-few", type=int, default=50, help="comparisons where a library makes one at a time")
     arguments = parser.parse_args(argv)
     if not len(arguments.units) == len(arguments.rows) == len(arguments.database or arguments.units):
         parser.error("--units, --rows and --database must name the same number of sizes")

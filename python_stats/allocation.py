@@ -11,6 +11,8 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import betainc, chdtrc, expit, gammaln, xlog1py, xlogy
 
+from python_stats.arguments import check_axis
+
 __all__ = [
     "ExactMultinomial",
     "SequentialSrm",
@@ -25,6 +27,8 @@ FloatArray = NDArray[np.float64]
 
 # Probabilities that differ by less are ties of the same exact number (R's binom.test uses the same).
 TIE = 1e-7
+# Counts beyond this are not whole numbers in double precision, and steps of one no steps.
+LARGEST_WHOLE = 2.0**53
 # Eigenvalues of a matrix with unit diagonal below this are the directions in which counts cannot vary.
 NO_VARIATION = 1e-9
 
@@ -224,7 +228,8 @@ def exact_multinomial(
     Returns
     -------
     ExactMultinomial
-        NaN with fewer than two planned arms, without units, or with a negative, missing or fractional count.
+        NaN with fewer than two planned arms, without units, with more than 2**53 of them, or with a negative, missing
+        or fractional count.
 
     Raises
     ------
@@ -242,12 +247,15 @@ def exact_multinomial(
     """
     if max_outcomes < 1 or draws < 1:
         raise ValueError(f"max_outcomes and draws must be positive; found {max_outcomes} and {draws}")
+    check_axis("arms", observed=observed, expected_share=expected_share)
     counts, share, planned, bad = _plan(observed, expected_share)
     shape, arms = bad.shape, counts.shape[-1]
     counts, share, planned, bad = (a.reshape(-1, *a.shape[len(shape) :]) for a in (counts, share, planned, bad))
-    total = np.where(planned, counts, 0.0).sum(axis=-1)
+    with np.errstate(all="ignore"):
+        total = np.where(planned, counts, 0.0).sum(axis=-1)
     number = planned.sum(axis=-1)
-    usable = ~bad & (total > 0) & (number >= 2) & np.where(planned, counts == np.floor(counts), True).all(axis=-1)
+    whole = np.where(planned, counts == np.floor(counts), True).all(axis=-1)
+    usable = ~bad & (total > 0) & (total <= LARGEST_WHOLE) & (number >= 2) & whole
     p_value, is_exact = np.full(total.shape, np.nan), np.zeros(total.shape, dtype=bool)
 
     # Planned arms first, so that the cells with equally many of them fit in one array.
@@ -337,9 +345,9 @@ def sequential_srm(
     before, after = np.nan_to_num(share[..., :-1, :], nan=-1.0), np.nan_to_num(share[..., 1:, :], nan=-1.0)
     changed[..., 1:] = (before != after).any(axis=-1)
     phase_start = np.maximum.accumulate(np.where(changed, looks, 0), axis=-1)
-    running = counts.cumsum(axis=-2)
-    in_phase = running - np.take_along_axis(running - counts, phase_start[..., None], axis=-2)
     with np.errstate(all="ignore"):
+        running = counts.cumsum(axis=-2)
+        in_phase = running - np.take_along_axis(running - counts, phase_start[..., None], axis=-2)
         alpha = np.where(planned, share, 0.5) * size[..., None, None]
         evidence = gammaln(alpha + in_phase) - gammaln(alpha) - in_phase * np.log(np.where(planned, share, 1.0))
         units_in_phase = in_phase.sum(axis=-1, where=planned)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import betainc, betaincc, betaincinv, digamma, erfcx, expit, ndtr, ndtri, polygamma
 
+from python_stats.arguments import takes_summaries
 from python_stats.wald import check_alpha
 
 # The trapezoidal rule on the sinh scale converges faster than any power of the step, and 40 standard deviations on
@@ -102,6 +103,7 @@ class _Beta(NamedTuple):
     b: NDArray[np.float64]
 
 
+@takes_summaries("the number of successes and of units")
 def beta_binomial(
     successes_control: npt.ArrayLike,
     n_control: npt.ArrayLike,
@@ -356,6 +358,8 @@ def _compare(
         if lift
         else [np.full_like(level, np.nan)] * 3
     )
+    # A sum of all weights may end a rounding error above 1.
+    greater, less = np.minimum(greater, 1.0), np.minimum(less, 1.0)
     return greater, less, loss_ship, loss_keep, *difference, *(np.expm1(u) for u in log_ratio)
 
 

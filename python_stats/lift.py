@@ -38,14 +38,16 @@ class Lift(NamedTuple):
     Attributes
     ----------
     lift : ndarray
-        Effect divided by the absolute raw control mean, a fraction; NaN where that mean is zero or missing.
+        Effect divided by the absolute raw control mean, a fraction; NaN where that mean is zero, missing or infinite.
     se : ndarray
         Standard error of the lift by the linear delta method, whatever the interval is made of.
     ci_low, ci_high : ndarray
         Limits of the ``1 - alpha`` interval, fractions; infinite on the open side of a one-sided alternative.
     method : ndarray of str
         What the limits are: ``log_delta``, ``linear_delta``, ``fieller``, ``fieller_exclusive``, ``fieller_unbounded``,
-        or ``undefined`` where there are none.
+        or ``undefined`` where there are none: a mean or a standard error is missing or infinite, the control mean or
+        the effect's standard error is zero, or the lift is exactly -1 because no unit of treatment did anything. That
+        arm has no variance then, the delta method has a standard error of zero, and there is no logarithm.
     """
 
     lift: NDArray[np.float64]
@@ -385,7 +387,7 @@ def lift_interval(
     near = np.broadcast_to(distance < CLEAR_OF_ZERO, shape) | (log.method == "linear_delta")
     if not near.any():
         return log
-    covariance = -(np.asarray(se_control, dtype=np.float64) ** 2) if cov_effect_control is None else cov_effect_control
+    covariance = _covariance(se_control) if cov_effect_control is None else cov_effect_control
     cells = [np.broadcast_to(x, shape)[near] for x in (effect, se, mean_control, se_control, covariance)]
     plan = {name: np.broadcast_to(value, shape)[near] for name, value in plan.items()}
     fieller = fieller_lift(*cells[:4], cov_effect_control=cells[4], **plan)
@@ -409,23 +411,34 @@ def _parts(
 ) -> _Parts:
     """Broadcast, check and turn the inputs."""
     level, side = check_alpha(alpha), check_alternative(alternative)
-    spread_control = np.asarray(se_control, dtype=np.float64)
-    covariance = -(spread_control**2) if cov_effect_control is None else cov_effect_control
+    covariance = _covariance(se_control) if cov_effect_control is None else cov_effect_control
     numbers = [np.asarray(x, dtype=np.float64) for x in (effect, se, mean_control, se_control, covariance, df)]
     shape = np.broadcast_shapes(*(x.shape for x in numbers), level.shape, side.shape)
     effect_, se_, mean, se_mean, cov, df_ = (np.broadcast_to(x, shape) for x in numbers)
     with np.errstate(all="ignore"):
         negative = mean < 0.0
         return _Parts(
-            effect=effect_,
-            var_effect=np.where(se_ > 0.0, se_, np.nan) ** 2,
-            base=np.where(mean == 0.0, np.nan, np.abs(mean)),
-            var_base=np.where(se_mean >= 0.0, se_mean, np.nan) ** 2,
-            cov=np.where(negative, -cov, cov),
+            effect=np.where(np.isfinite(effect_), effect_, np.nan),
+            var_effect=_square(np.where(se_ > 0.0, se_, np.nan)),
+            base=np.where((mean == 0.0) | np.isinf(mean), np.nan, np.abs(mean)),
+            var_base=_square(np.where(se_mean >= 0.0, se_mean, np.nan)),
+            cov=np.where(np.isinf(cov), np.nan, np.where(negative, -cov, cov)),
             negative=negative,
             quantile=t_quantile(df_, tail_alpha(level, side)),
             side=side,
         )
+
+
+def _covariance(se_control: npt.ArrayLike) -> NDArray[np.float64]:
+    """Covariance of the effect with the control mean where the arms are independent."""
+    with np.errstate(over="ignore"):
+        return -(np.asarray(se_control, dtype=np.float64) ** 2)
+
+
+def _square(se: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Variance; NaN where it is infinite, given so or by overflow."""
+    variance = se**2
+    return np.where(np.isinf(variance), np.nan, variance)
 
 
 def _lift_and_se(p: _Parts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -433,7 +446,7 @@ def _lift_and_se(p: _Parts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     with np.errstate(all="ignore"):
         lift = p.effect / p.base
         variance = p.var_effect - 2.0 * lift * p.cov + lift**2 * p.var_base
-        return lift, np.sqrt(np.where(variance > 0.0, variance, np.nan)) / p.base
+        return lift, np.sqrt(np.where((variance > 0.0) & np.isfinite(variance), variance, np.nan)) / p.base
 
 
 def _result(

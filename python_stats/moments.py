@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
+from python_stats.arguments import check_kind
+
 __all__ = [
     "Moments",
     "linear_combination",
@@ -23,6 +25,29 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+
+
+def check_moments(**arguments: object) -> None:
+    """Refuse what is not `Moments`, such as the values that they would be made of.
+
+    Parameters
+    ----------
+    **arguments : object
+        The arguments, by name.
+
+    Raises
+    ------
+    TypeError
+        For an argument that is not `Moments`.
+
+    Examples
+    --------
+    >>> check_moments(control=[1.0, 2.0])
+    Traceback (most recent call last):
+    ...
+    TypeError: control must be Moments, made by moments_of(values) or moments_from_columns; found list
+    """
+    check_kind(Moments, "moments_of(values) or moments_from_columns", **arguments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +122,8 @@ def moments_of(values: npt.ArrayLike | Sequence[npt.ArrayLike]) -> Moments:
     ----------
     values : array_like or list of arrays
         Shape (units,) for one variable, (units, k) for k of them, (..., units, k) for cells of equal size. A list or
-        tuple of arrays is one cell per array, which may differ in their number of units.
+        tuple that holds an array is one cell per element, which may differ in their number of units (and may be lists
+        themselves); one of plain lists is a single array, as it is for NumPy.
 
     Returns
     -------
@@ -108,7 +134,8 @@ def moments_of(values: npt.ArrayLike | Sequence[npt.ArrayLike]) -> Moments:
     Raises
     ------
     ValueError
-        If ``values`` is a single number, or the arrays of a list differ in their number of variables.
+        If ``values`` is a single number, holds a number beside arrays, or the arrays of a list differ in their number
+        of variables.
 
     Examples
     --------
@@ -118,7 +145,10 @@ def moments_of(values: npt.ArrayLike | Sequence[npt.ArrayLike]) -> Moments:
     >>> treatment.n.tolist(), treatment.mean.tolist()
     (3.0, [4.0])
     """
-    if isinstance(values, (list, tuple)) and values and all(hasattr(v, "__array__") and np.ndim(v) for v in values):
+    if isinstance(values, (list, tuple)) and any(hasattr(v, "__array__") and np.ndim(v) for v in values):
+        for place, value in enumerate(values):
+            if np.ndim(value) == 0:
+                raise ValueError(f"a list that holds arrays is one cell per element; element {place} is a single value")
         cells = [moments_of(v) for v in values]
         if len({cell.mean.shape for cell in cells}) > 1:
             raise ValueError("the arrays must all have the same number of variables")
@@ -132,7 +162,7 @@ def moments_of(values: npt.ArrayLike | Sequence[npt.ArrayLike]) -> Moments:
     if x.shape[-2] == 0:
         return _from_sums(n, np.zeros(x.shape[:-2] + x.shape[-1:]), np.zeros(x.shape[:-2] + 2 * x.shape[-1:]))
     origin = x[..., :1, :]
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(all="ignore"):
         shift = (x - origin).mean(axis=-2, keepdims=True)
         deviation = x - origin - shift
         products = np.swapaxes(deviation, -1, -2) @ deviation
@@ -208,14 +238,15 @@ def merge(a: Moments, b: Moments) -> Moments:
     >>> both.n.tolist(), both.mean.tolist(), both.var.tolist()
     (3.0, [2.0], [1.0])
     """
-    n = a.n + b.n
-    share = np.divide(b.n, n, out=np.zeros(n.shape), where=n != 0)
-    delta = _known_mean(b) - _known_mean(a)
-    one_is_empty = ((a.n == 0) | (b.n == 0))[..., None]
-    with np.errstate(invalid="ignore"):
+    check_moments(a=a, b=b)
+    with np.errstate(all="ignore"):
+        n = a.n + b.n
+        share = np.divide(b.n, n, out=np.zeros(n.shape), where=n != 0)
+        delta = _known_mean(b) - _known_mean(a)
+        one_is_empty = ((a.n == 0) | (b.n == 0))[..., None]
         mean = np.where(one_is_empty, _known_mean(a) + _known_mean(b), _known_mean(a) + delta * share[..., None])
         between = _outer(np.where(one_is_empty, 0.0, delta)) * (a.n * share)[..., None, None]
-    return _from_sums(n, mean, _products(a) + _products(b) + between)
+        return _from_sums(n, mean, _products(a) + _products(b) + between)
 
 
 def merge_all(moments: Moments, axis: int | tuple[int, ...] | None = None) -> Moments:
@@ -240,6 +271,7 @@ def merge_all(moments: Moments, axis: int | tuple[int, ...] | None = None) -> Mo
     >>> merge_all(cells).var.tolist()
     [2.5]
     """
+    check_moments(moments=moments)
     dims = moments.n.ndim
     axes = tuple(range(dims)) if axis is None else tuple(np.atleast_1d(axis))
     axes = np.lib.array_utils.normalize_axis_tuple(axes, dims)
@@ -247,10 +279,9 @@ def merge_all(moments: Moments, axis: int | tuple[int, ...] | None = None) -> Mo
     def total(values: FloatArray) -> FloatArray:
         return values.sum(axis=axes, keepdims=True)
 
-    n = total(moments.n)
-    with np.errstate(invalid="ignore"):
-        merged_mean, products = _around(moments, n, total)
-    merged = _from_sums(n, merged_mean, products)
+    with np.errstate(all="ignore"):
+        n = total(moments.n)
+        merged = _from_sums(n, *_around(moments, n, total))
     return Moments(np.squeeze(merged.n, axes), np.squeeze(merged.mean, axes), np.squeeze(merged.cov, axes))
 
 
@@ -282,6 +313,7 @@ def merge_groups(moments: Moments, group_index: npt.ArrayLike, n_groups: int | N
     >>> merge_groups(cells, [0, 1, 0]).mean[:, 0].tolist()
     [2.0, 9.0]
     """
+    check_moments(moments=moments)
     index = np.asarray(group_index)
     if index.shape != moments.n.shape or index.ndim != 1:
         raise ValueError("group_index and the cells must be one-dimensional and of the same length")
@@ -295,14 +327,13 @@ def merge_groups(moments: Moments, group_index: npt.ArrayLike, n_groups: int | N
     moments, index = moments[kept], index[kept].astype(np.intp)
 
     def total(values: FloatArray) -> FloatArray:
-        columns = values.reshape(len(index), -1).T
+        columns = values.reshape(len(index), int(np.prod(values.shape[1:]))).T
         summed = np.array([np.bincount(index, column, minlength=groups) for column in columns])
         return summed.T.reshape(groups, *values.shape[1:])
 
-    n = total(moments.n)
-    with np.errstate(invalid="ignore"):
-        mean, products = _around(moments, n, total, lambda values: values[index])
-    return _from_sums(n, mean, products)
+    with np.errstate(all="ignore"):
+        n = total(moments.n)
+        return _from_sums(n, *_around(moments, n, total, lambda values: values[index]))
 
 
 def merge_running(moments: Moments, axis: int = -1) -> Moments:
@@ -325,6 +356,7 @@ def merge_running(moments: Moments, axis: int = -1) -> Moments:
     >>> merge_running(days).mean[:, 0].tolist()
     [1.5, 2.0, 3.0]
     """
+    check_moments(moments=moments)
     axis = np.lib.array_utils.normalize_axis_index(axis, moments.n.ndim)
     looks = [moments[(slice(None),) * axis + (i,)] for i in range(moments.n.shape[axis])]
     for i in range(1, len(looks)):
@@ -360,6 +392,7 @@ def linear_combination(moments: Moments, weights: npt.ArrayLike) -> Moments:
     >>> linear_combination(m, [10.0, 1.0]).mean.tolist()
     [40.0]
     """
+    check_moments(moments=moments)
     w = np.asarray(weights, dtype=np.float64)
     if w.ndim == 0 or w.shape[-1] != moments.mean.shape[-1]:
         raise ValueError(f"weights must have {moments.mean.shape[-1]} columns, one per variable")
@@ -369,15 +402,16 @@ def linear_combination(moments: Moments, weights: npt.ArrayLike) -> Moments:
     mean, cov = np.zeros((*cells, m)), np.zeros((*cells, m, m))
     # Sums over few variables, column by column: products of many small matrices take several times as long.
     used = [[a for a in range(w.shape[-1]) if np.any(w[..., i, a] != 0.0)] for i in range(m)]
-    for i in range(m):
-        for a in used[i]:
-            mean[..., i] += _part(w[..., i, a], moments.mean[..., a])
-        for j in range(i, m):
+    with np.errstate(all="ignore"):
+        for i in range(m):
             for a in used[i]:
-                for b in used[j]:
-                    both = (moments.cov[..., a, b] + moments.cov[..., b, a]) / 2.0
-                    cov[..., i, j] += _part(w[..., i, a] * w[..., j, b], both)
-            cov[..., j, i] = cov[..., i, j]
+                mean[..., i] += _part(w[..., i, a], moments.mean[..., a])
+            for j in range(i, m):
+                for a in used[i]:
+                    for b in used[j]:
+                        both = (moments.cov[..., a, b] + moments.cov[..., b, a]) / 2.0
+                        cov[..., i, j] += _part(w[..., i, a] * w[..., j, b], both)
+                cov[..., j, i] = cov[..., i, j]
     return Moments(np.broadcast_to(moments.n, cells), mean, cov)
 
 
@@ -409,14 +443,15 @@ def with_zeros(moments: Moments, n_zero: npt.ArrayLike) -> Moments:
     >>> m.n.tolist(), m.mean.tolist(), m.var.tolist()
     (4.0, [2.0], [6.0])
     """
+    check_moments(moments=moments)
     zeros = np.asarray(n_zero, dtype=np.float64)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         zeros = np.where(zeros >= 0, zeros, np.nan)
-    n = moments.n + zeros
-    share = np.divide(moments.n, n, out=np.zeros(n.shape), where=n != 0)
-    mean = _known_mean(moments)
-    between = _outer(mean) * (share * zeros)[..., None, None]
-    return _from_sums(n, mean * share[..., None], _products(moments) + between)
+        n = moments.n + zeros
+        share = np.divide(moments.n, n, out=np.zeros(n.shape), where=n != 0)
+        mean = _known_mean(moments)
+        between = _outer(mean) * (share * zeros)[..., None, None]
+        return _from_sums(n, mean * share[..., None], _products(moments) + between)
 
 
 def _stack(cells: Sequence[Moments], axis: int) -> Moments:

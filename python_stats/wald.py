@@ -202,9 +202,10 @@ def wald(
     Returns
     -------
     Comparison
-        Arrays of the common shape. Where the standard error is zero, negative or not finite, or the effect is not
-        finite, the statistic, the p-value and both limits are NaN; the effect and the standard error are returned as
-        they came. Where only the degrees of freedom are missing or not positive, the statistic survives too.
+        Arrays of the common shape. Where the standard error is zero, negative or not finite, or the effect or the null
+        is not finite, the statistic, the p-value and both limits are NaN; the effect and the standard error are
+        returned as they came. Where only the degrees of freedom are missing or not positive, the statistic survives
+        too.
 
     Raises
     ------
@@ -230,7 +231,7 @@ def wald(
     shape = np.broadcast_shapes(*(x.shape for x in numbers), level.shape, side.shape)
     effect_, se_, df_, null_ = (np.broadcast_to(x, shape) for x in numbers)
     with np.errstate(all="ignore"):
-        usable = np.where(np.isfinite(effect_) & (se_ > 0.0) & (se_ < np.inf), se_, np.nan)
+        usable = np.where(np.isfinite(effect_) & np.isfinite(null_) & (se_ > 0.0) & (se_ < np.inf), se_, np.nan)
         statistic = (effect_ - null_) / usable
         half_width = t_quantile(df_, _tail(level, side)) * usable
         low, high = effect_ - half_width, effect_ + half_width

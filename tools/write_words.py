@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from python_stats.analysis.estimators.register import PLAN_WORDS
-from python_stats.analysis.judgement.families import CORRECTIONS
 from python_stats.analysis.table.arms import VARIABLES
 from python_stats.analysis.table.comparisons import COMPARISON_KEYS
 from python_stats.analysis.table.metric_types import RATES
-from python_stats.families.multiplicity import METHODS
+from python_stats.families.multiplicity import METHOD_ALIASES, METHODS
 from python_stats.lift import LIFT_METHODS
 from python_stats.sequential.always_valid import asymptotic_cs, msprt
 from python_stats.sequential.spending import SPENDING
@@ -31,7 +30,7 @@ NOT_PLANNED = ("sidak", "holm_sidak", "hommel")
 
 def words() -> dict[str, Iterable[str]]:
     """Return the lists of words, by the name under which SQL has them."""
-    short = {method: word for word, method in CORRECTIONS.items()}
+    short = {method: word for word, method in METHOD_ALIASES.items()}
     methods = (*(method for method in METHODS if method not in NOT_PLANNED), "storey", "dunnett")
     return {
         "estimator": PLAN_WORDS,

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from python_stats.arguments import FROM_TWO_COLUMNS, takes_summaries
 from python_stats.means.welch import ROUNDING, pooled_t, variance_above_rounding, welch_t
 from python_stats.wald import Comparison, tail_alpha, wald
 
@@ -57,6 +58,7 @@ class ComplierEffect(NamedTuple):
     ar_method: NDArray[np.str_]
 
 
+@takes_summaries("means, variances, covariance and units of outcome and exposure", FROM_TWO_COLUMNS)
 def cace(
     mean_outcome_control: npt.ArrayLike,
     mean_exposure_control: npt.ArrayLike,
@@ -188,6 +190,7 @@ def cace(
     return ComplierEffect(*result, *(np.broadcast_to(part, result.effect.shape).copy() for part in extra))
 
 
+@takes_summaries("means, variances, covariance and units of the values before and after", FROM_TWO_COLUMNS)
 def difference_in_differences(
     mean_pre_control: npt.ArrayLike,
     mean_post_control: npt.ArrayLike,
@@ -307,7 +310,8 @@ def _residual_variance(
     with np.errstate(all="ignore"):
         spread = variance_above_rounding(var_y, mean_y), np.square(slope) * variance_above_rounding(var_x, mean_x)
         left = spread[0] + spread[1] - 2.0 * np.asarray(slope) * np.asarray(cov, dtype=np.float64)
-        left = np.where(np.abs(left) <= ROUNDING * (spread[0] + spread[1]), 0.0, left)
+        parts = spread[0] + spread[1]
+        left = np.where((np.abs(left) <= ROUNDING * parts) & np.isfinite(parts), 0.0, left)
         return np.where(left >= 0.0, left, np.nan)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from python_stats.adjustment.pre_period import linearised
 from python_stats.means.welch import ROUNDING, variance_above_rounding, welch_t
-from python_stats.moments import Moments, linear_combination, merge_groups
+from python_stats.moments import Moments, check_moments, linear_combination, merge_groups
 from python_stats.wald import Comparison, wald
 
 __all__ = ["PostStratified", "poststratified"]
@@ -122,6 +122,7 @@ def poststratified(
         raise ValueError(f'small_strata must be "refuse" or "merge"; found {small_strata!r}')
     if reference not in ("t", "normal"):
         raise ValueError(f'reference must be "t" or "normal"; found {reference!r}')
+    check_moments(control=control, treatment=treatment)
     k = control.mean.shape[-1]
     if control.mean.shape != treatment.mean.shape or k not in (1, 2):
         raise ValueError("control and treatment must have the same shape, and 1 or 2 variables")
@@ -133,11 +134,13 @@ def poststratified(
         index = np.repeat(np.arange(total), strata)
     else:
         index = np.asarray(cell)
+        index = index if index.size else index.astype(np.intp)
         if control.n.ndim != 1 or index.shape != control.n.shape or not np.issubdtype(index.dtype, np.integer):
             raise ValueError("cell must hold one integer per row")
         total = int(index.max(initial=-1)) + 1 if n_cells is None else n_cells
         shape = (total,)
-    arms = [Moments(a.n.reshape(-1), a.mean.reshape(-1, k), a.cov.reshape(-1, k, k)) for a in (control, treatment)]
+    rows = control.n.size
+    arms = [Moments(a.n.ravel(), a.mean.reshape(rows, k), a.cov.reshape(rows, k, k)) for a in (control, treatment)]
 
     # A row that neither arm has units in is padding, whatever its moments.
     present = ~(np.nan_to_num(arms[0].n) + np.nan_to_num(arms[1].n) == 0) & (index >= 0)
@@ -164,7 +167,8 @@ def poststratified(
             raw_mean, raw_gradient = _gradient(raw.mean)
             units = linear_combination(arm, np.stack([gradient, raw_gradient], axis=-2)[index])
             spread = variance_above_rounding(units.var[:, 0], gradient[index, 0] * arm.mean[:, 0])
-            spread = np.where(spread <= ROUNDING * (gradient[index] ** 2 * arm.var).sum(axis=-1), 0.0, spread)
+            parts = (gradient[index] ** 2 * arm.var).sum(axis=-1)
+            spread = np.where((spread <= ROUNDING * parts) & np.isfinite(parts), 0.0, spread)
             means.append(mean)
             raws.append(raw_mean)
             variances.append(over_strata(share**2 * spread / arm.n))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 
 from python_stats.means.welch import ROUNDING, variance_above_rounding, welch_t
-from python_stats.moments import Moments, linear_combination, merge
+from python_stats.moments import Moments, check_moments, linear_combination, merge
 from python_stats.wald import Comparison
 
 __all__ = ["Adjusted", "cuped", "cuped_ratio", "linearised"]
@@ -196,16 +196,18 @@ def linearised(moments: Moments, variables: Sequence[int | tuple[int, int]]) -> 
     >>> m.mean.tolist(), round(float(m.var[0]), 6)
     ([0.75], 0.035156)
     """
+    check_moments(moments=moments)
     cells, k = moments.n.shape, moments.mean.shape[-1]
     weights = np.zeros((*cells, len(variables), k))
     mean = np.empty((*cells, len(variables)))
     for row, variable in enumerate(variables):
         if isinstance(variable, tuple):
             numerator, denominator = variable
-            total = np.where(moments.mean[..., denominator] == 0, np.nan, moments.mean[..., denominator])
-            mean[..., row] = moments.mean[..., numerator] / total
-            weights[..., row, numerator] = 1 / total
-            weights[..., row, denominator] -= mean[..., row] / total
+            with np.errstate(all="ignore"):
+                total = np.where(moments.mean[..., denominator] == 0, np.nan, moments.mean[..., denominator])
+                mean[..., row] = moments.mean[..., numerator] / total
+                weights[..., row, numerator] = 1 / total
+                weights[..., row, denominator] -= mean[..., row] / total
         else:
             mean[..., row] = moments.mean[..., variable]
             weights[..., row, variable] = 1.0
@@ -213,14 +215,15 @@ def linearised(moments: Moments, variables: Sequence[int | tuple[int, int]]) -> 
     undefined = np.isnan(mean)
     weights = np.where(undefined[..., None], 0.0, weights)
     combined = linear_combination(moments, weights)
-    parts = np.where(weights == 0, 0.0, weights**2 * moments.var[..., None, :]).sum(axis=-1)
-    with np.errstate(invalid="ignore"):
-        residue = (combined.var <= ROUNDING * parts) & ~undefined
+    with np.errstate(all="ignore"):
+        parts = np.where(weights == 0, 0.0, weights**2 * moments.var[..., None, :]).sum(axis=-1)
+        residue = (combined.var <= ROUNDING * parts) & np.isfinite(parts) & ~undefined
     cov = np.where(residue[..., :, None] | residue[..., None, :], 0.0, combined.cov)
     return Moments(moments.n, mean, np.where(undefined[..., :, None] | undefined[..., None, :], np.nan, cov))
 
 
 def _check_variables(control: Moments, treatment: Moments, k: int, names: str) -> None:
+    check_moments(control=control, treatment=treatment)
     if control.mean.shape[-1] != k or treatment.mean.shape[-1] != k:
         raise ValueError(f"control and treatment must hold {k} variables: {names}")
 
@@ -232,8 +235,9 @@ def _adjust(
     if theta_from == "pooled":
         slopes = pooled.cov
     elif theta_from == "within_arm":
-        weights = [((arm.n - 1) / (control.n + treatment.n - 2))[..., None, None] for arm in arms]
-        slopes = sum(weight * arm.cov for weight, arm in zip(weights, arms, strict=True))
+        with np.errstate(all="ignore"):
+            weights = [((arm.n - 1) / (control.n + treatment.n - 2))[..., None, None] for arm in arms]
+            slopes = sum(weight * arm.cov for weight, arm in zip(weights, arms, strict=True))
     else:
         raise ValueError(f'theta_from must be "pooled" or "within_arm"; found {theta_from!r}')
 
@@ -280,5 +284,6 @@ def _adjusted_variance(arm: Moments, theta: FloatArray, is_adjusted: NDArray[np.
     var_y = arm.cov[..., 0, 0]
     explained = theta**2 * arm.cov[..., 1, 1]
     variance = var_y + explained - 2 * theta * arm.cov[..., 0, 1]
-    variance = np.where(variance <= ROUNDING * (var_y + explained), 0.0, variance)
+    parts = var_y + explained
+    variance = np.where((variance <= ROUNDING * parts) & np.isfinite(parts), 0.0, variance)
     return np.where(is_adjusted, variance, var_y)

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 
 from python_stats.means.welch import ROUNDING, variance_above_rounding, welch_t
-from python_stats.moments import Moments, merge
+from python_stats.moments import Moments, check_moments, merge
 from python_stats.wald import Comparison, wald
 
 __all__ = [
@@ -197,9 +197,10 @@ def lin(
         raise ValueError(f'target must be "sample" or "population"; found {target!r}')
     used, centre = _covariates(control, treatment, slopes_per_arm=True)
     arms = (control, treatment)
-    fits = [_fit(arm.n, (arm.n - 1)[..., None, None] * arm.cov, used) for arm in arms]
-    imbalance = [np.where(used, arm.mean[..., 1:] - centre, 0.0) for arm in arms]
     with np.errstate(all="ignore"):
+        fits = [_fit(arm.n, (arm.n - 1)[..., None, None] * arm.cov, used) for arm in arms]
+    with np.errstate(all="ignore"):
+        imbalance = [np.where(used, arm.mean[..., 1:] - centre, 0.0) for arm in arms]
         weights = [_apply(fit.inverse_products, d) for fit, d in zip(fits, imbalance, strict=True)]
         spread = [1 / arm.n + _dot(d, w) for arm, d, w in zip(arms, imbalance, weights, strict=True)]
         degrees = [arm.n - fit.rank - 1 for arm, fit in zip(arms, fits, strict=True)]
@@ -434,6 +435,7 @@ def _check_arguments(
     from_moments: tuple[str, ...],
     residuals: tuple[ResidualSums, ResidualSums] | None,
 ) -> None:
+    check_moments(control=control, treatment=treatment)
     if control.mean.shape[-1] != treatment.mean.shape[-1] or control.mean.shape[-1] == 0:
         raise ValueError("control and treatment must hold the same variables: (outcome, covariates)")
     if se_type not in (*from_moments, *ROBUST):
@@ -447,7 +449,9 @@ def _covariates(control: Moments, treatment: Moments, *, slopes_per_arm: bool) -
     pooled = merge(control, treatment)
     used = variance_above_rounding(pooled.var[..., 1:], pooled.mean[..., 1:]) > 0
     for arm in (control, treatment):
-        used = used & np.isfinite(arm.mean[..., 1:]) & np.isfinite(arm.var[..., 1:]) & np.isfinite(arm.cov[..., 0, 1:])
+        with np.errstate(all="ignore"):
+            sum_of_squares = arm.n[..., None] * arm.var[..., 1:]
+        used = used & np.isfinite(arm.mean[..., 1:]) & np.isfinite(sum_of_squares) & np.isfinite(arm.cov[..., 0, 1:])
     # A covariance that is NaN although both variances are not takes both of its covariates along.
     known = np.isfinite(control.cov[..., 1:, 1:]) & np.isfinite(treatment.cov[..., 1:, 1:])
     used = used & (known | ~_pairs(used)).all(axis=-1)
@@ -461,26 +465,27 @@ def _covariates(control: Moments, treatment: Moments, *, slopes_per_arm: bool) -
 
 def _fit(n: FloatArray, products: FloatArray, used: NDArray[np.bool_]) -> ArmFit:
     shape = np.broadcast_shapes(n.shape, used.shape[:-1])
-    outcome = np.broadcast_to(products[..., 0, 0], shape)
-    between = np.where(used, products[..., 0, 1:], 0.0)
-    among = np.where(_pairs(used), products[..., 1:, 1:], 0.0)
-    # Scaled to correlations, so that what counts as collinear does not depend on the covariates' units.
-    size = np.sqrt(np.maximum(np.diagonal(among, axis1=-2, axis2=-1), 0.0))
-    scale = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
-    values, vectors = np.linalg.eigh(among * scale[..., :, None] * scale[..., None, :])
-    independent = values > COLLINEAR
-    inverse_values = np.divide(1.0, values, out=np.zeros_like(values), where=independent)
-    inverse = (vectors * inverse_values[..., None, :]) @ np.swapaxes(vectors, -1, -2)
-    inverse = inverse * scale[..., :, None] * scale[..., None, :]
-    slopes = _apply(inverse, between)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
+        outcome = np.broadcast_to(products[..., 0, 0], shape)
+        between = np.where(used, products[..., 0, 1:], 0.0)
+        among = np.where(_pairs(used), products[..., 1:, 1:], 0.0)
+        # Scaled to correlations, so that what counts as collinear does not depend on the covariates' units.
+        size = np.sqrt(np.maximum(np.diagonal(among, axis1=-2, axis2=-1), 0.0))
+        scale = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
+        values, vectors = np.linalg.eigh(among * scale[..., :, None] * scale[..., None, :])
+        independent = values > COLLINEAR
+        inverse_values = np.divide(1.0, values, out=np.zeros_like(values), where=independent)
+        inverse = (vectors * inverse_values[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+        inverse = inverse * scale[..., :, None] * scale[..., None, :]
+        slopes = _apply(inverse, between)
         left = outcome - _dot(between, slopes)
-        residual_sum = np.where(left <= ROUNDING * outcome, 0.0, left)
+        residual_sum = np.where((left <= ROUNDING * outcome) & np.isfinite(outcome), 0.0, left)
     return ArmFit(slopes, inverse, residual_sum, independent.sum(axis=-1).astype(np.float64))
 
 
 def _common_fit(control: Moments, treatment: Moments, used: NDArray[np.bool_]) -> ArmFit:
-    products = (control.n - 1)[..., None, None] * control.cov + (treatment.n - 1)[..., None, None] * treatment.cov
+    with np.errstate(all="ignore"):
+        products = (control.n - 1)[..., None, None] * control.cov + (treatment.n - 1)[..., None, None] * treatment.cov
     return _fit(control.n + treatment.n, products, used)
 
 

@@ -115,7 +115,7 @@ def intracluster_moments(
         weighted = cell_sum(np.where(present, units**2, 0.0), index, count) / n
         within = cell_sum(np.where(present, inside, 0.0), index, count)
     empty = clusters == 0.0
-    between = np.where(empty, np.nan, np.where(around <= noise, 0.0, around))
+    between = np.where(empty, np.nan, np.where((around <= noise) & np.isfinite(noise), 0.0, around))
     return IntraclusterMoments(n, clusters, weighted, between, np.where(empty, np.nan, within), np.ones(count))
 
 
@@ -173,6 +173,8 @@ def anova_icc(
         df_between, df_within = groups - removed, units - groups
         n0 = (units - typical) / df_between
         valid = (df_between > 0.0) & (df_within > 0.0) & (n0 > 0.0) & (between >= 0.0) & (within >= 0.0)
+        for part in (df_between, df_within, n0, between, within):
+            valid = valid & np.isfinite(part)
         mean_between = np.where(valid, between / df_between, np.nan)
         mean_within = np.where(valid, within / df_within, np.nan)
         size = np.where(valid, n0, np.nan)
@@ -181,6 +183,8 @@ def anova_icc(
         lower = ratio / fdtri(df_between, df_within, 1.0 - level / 2.0)
         upper = ratio * fdtri(df_within, df_between, 1.0 - level / 2.0)
         ci_low, ci_high = ((f - 1.0) / (f + size - 1.0) for f in (lower, upper))
+        known = np.isfinite(ci_low) & np.isfinite(ci_high)
+        ci_low, ci_high = (np.where(known, limit, np.nan) for limit in (ci_low, ci_high))
     return IntraclusterCorrelation(icc, ci_low, ci_high, size, mean_between, mean_within)
 
 

@@ -20,6 +20,7 @@ from scipy.special import gammaln
 
 from python_stats.clusters.totals import cell_sum, cluster_rows
 from python_stats.reproducible_order import reproducible_order
+from python_stats.row_products import row_products
 from python_stats.wald import check_alpha, check_alternative
 
 # Per stratum: its clusters, and how many of them are treated.
@@ -118,9 +119,9 @@ def _differences(
         first += clusters
         indicator = assigned[:, own].astype(np.float64)
         stratum_base = base[:, own].sum(axis=1)
-        treated_base = indicator @ base[:, own].T
+        treated_base = row_products(base[:, own], indicator).T
         for kind, total in enumerate(totals):
-            stratum_total, treated_total = total[:, own].sum(axis=1), indicator @ total[:, own].T
+            stratum_total, treated_total = total[:, own].sum(axis=1), row_products(total[:, own], indicator).T
             with np.errstate(all="ignore"):
                 gap = treated_total / treated_base - (stratum_total - treated_total) / (stratum_base - treated_base)
                 result[kind] += stratum_base / base_sum * gap

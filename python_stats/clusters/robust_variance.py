@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
+from python_stats.arguments import check_kind, takes_summaries
 from python_stats.clusters.totals import ClusterMoments
 from python_stats.wald import Comparison, wald
 
@@ -105,6 +106,7 @@ def cluster_arm(
     >>> round(float(arm.value[0]), 6), round(float(arm.cr2[0]), 6)
     (0.133333, 0.001854)
     """
+    check_kind(ClusterMoments, "cluster_moments", moments=moments)
     extra = moments.value.shape[1] - 1
     if theta is None:
         contrast = np.zeros((moments.value.shape[0], extra + 1))
@@ -313,6 +315,7 @@ def cluster_difference(
     >>> [round(float(x), 6) for x in (got.effect, got.se, got.df, got.p_value)]
     [0.15, 0.074907, 3.333333, 0.129786]
     """
+    check_kind(ClusterArm, "cluster_arm(cluster_moments(...))", control=control, treatment=treatment)
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}; found {kind!r}")
     if working_model not in WORKING_MODELS:
@@ -374,6 +377,7 @@ def randomization_advised(control: ClusterArm, treatment: ClusterArm) -> NDArray
     >>> bool(randomization_advised(arm.at(0), arm.at(0))), bool(randomization_advised(arm.at(0), arm.at(1)))
     (False, True)
     """
+    check_kind(ClusterArm, "cluster_arm(cluster_moments(...))", control=control, treatment=treatment)
     trusted = []
     for arm in (control, treatment):
         clusters = np.asarray(arm.clusters, dtype=np.float64)
@@ -383,6 +387,7 @@ def randomization_advised(control: ClusterArm, treatment: ClusterArm) -> NDArray
     return ~(trusted[0] & trusted[1])
 
 
+@takes_summaries("the mean, variance and number of the clusters' means", "cluster_mean_moments makes them")
 def cluster_mean_t(
     mean_control: npt.ArrayLike,
     var_control: npt.ArrayLike,

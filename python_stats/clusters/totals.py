@@ -198,7 +198,7 @@ def cluster_moments(
     cell : array_like of int, shape (R,)
         Cell of each cluster row, from 0; a cell is one arm of one metric (population, segment, …). Any order.
     size : array_like, shape (R,)
-        Units in the cluster, also those without an outcome.
+        Units in the cluster, also those without an outcome. A cluster of size 0 is left out, whatever its totals.
     numerator : array_like, shape (R,)
         Total of the outcome over the cluster's units.
     denominator : array_like, shape (R,), optional
@@ -245,6 +245,7 @@ def cluster_moments(
     """
     index, count = cluster_rows(cell, cells, size=size, numerator=numerator)
     units = np.asarray(size, dtype=np.float64)
+    kept = units != 0.0
     totals = [np.asarray(numerator, dtype=np.float64)[:, np.newaxis]]
     bases = [(units if denominator is None else np.asarray(denominator, dtype=np.float64))[:, np.newaxis]]
     if covariates is not None:
@@ -255,6 +256,7 @@ def cluster_moments(
         bases.append(np.broadcast_to(own[:, np.newaxis] if own.ndim == 1 else own, extra.shape))
     total, base = np.concatenate(totals, axis=1), np.concatenate(bases, axis=1)
     cluster_rows(index, count, covariates=total, denominator=base)
+    index, units, total, base = index[kept], units[kept], total[kept], base[kept]
 
     with np.errstate(all="ignore"):
         n = cell_sum(units, index, count)
@@ -275,7 +277,7 @@ def cluster_moments(
         matrices = [cell_sum(square * weight**power, index, count) for power in (0, 1, 2)]
 
         noise = cell_sum(((np.abs(total) + np.abs(value[index] * base)) / base_sum[index]) ** 2, index, count)
-        constant = np.einsum("kii->ki", matrices[0]) <= _ROUNDING**2 * noise
+        constant = (np.einsum("kii->ki", matrices[0]) <= _ROUNDING**2 * noise) & np.isfinite(noise)
         nothing = constant[:, :, np.newaxis] | constant[:, np.newaxis, :]
 
         bad = (complement <= _LEAST_COMPLEMENT) | (units < 0.0)
@@ -331,7 +333,7 @@ def cluster_mean_moments(
     cell : array_like of int, shape (R,)
         Cell of each cluster row, from 0.
     size : array_like, shape (R,)
-        Units in the cluster, also those without an outcome.
+        Units in the cluster, also those without an outcome. A cluster of size 0 is left out, whatever its totals.
     numerator : array_like, shape (R,)
         Total of the outcome over the cluster's units.
     denominator : array_like, shape (R,), optional
@@ -358,15 +360,17 @@ def cluster_mean_moments(
     """
     denominator = size if denominator is None else denominator
     index, count = cluster_rows(cell, cells, size=size, numerator=numerator, denominator=denominator)
-    base = np.asarray(denominator, dtype=np.float64)
+    kept = np.asarray(size, dtype=np.float64) != 0.0
+    index = index[kept]
+    base, total = (np.asarray(column, dtype=np.float64)[kept] for column in (denominator, numerator))
     with np.errstate(all="ignore"):
         has_mean = (base > 0.0) | np.isnan(base)
-        means = np.where(has_mean, np.asarray(numerator, dtype=np.float64) / base, 0.0)
+        means = np.where(has_mean, total / base, 0.0)
         clusters = cell_sum(has_mean.astype(np.float64), index, count)
         pivot = cell_sum(means, index, count) / clusters
         rest = np.where(has_mean, means - pivot[index], 0.0)
         left = cell_sum(rest, index, count) / clusters
         squares = cell_sum(np.where(has_mean, rest - left[index], 0.0) ** 2, index, count)
         noise = _ROUNDING**2 * cell_sum(means**2, index, count)
-        var = np.where(squares <= noise, 0.0, squares) / (clusters - 1.0)
+        var = np.where((squares <= noise) & np.isfinite(noise), 0.0, squares) / (clusters - 1.0)
     return ClusterMeanMoments(pivot + left, np.where(clusters >= 2.0, var, np.nan), clusters)

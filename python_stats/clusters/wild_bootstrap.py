@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from python_stats.clusters.totals import cell_sum, cluster_rows
 from python_stats.reproducible_order import reproducible_order
+from python_stats.row_products import row_products
 from python_stats.wald import check_alpha, check_alternative
 
 WEIGHTS = {
@@ -101,12 +102,12 @@ def _drawn(given: _Residuals, draws: NDArray[np.float64]) -> _Drawn:
     """Reduce draws (rows of weights) to the effect and the variance that each would show."""
     residual, share, pull, slope = given
     twice = draws**2
-    mean = residual @ draws.T, slope * (pull @ draws.T)
-    cross = (residual * share) @ draws.T, slope * ((pull * share) @ draws.T)
+    mean = row_products(residual, draws), slope * row_products(pull, draws)
+    cross = row_products(residual * share, draws), slope * row_products(pull * share, draws)
     square = (
-        residual**2 @ twice.T,
-        -2.0 * slope * ((residual * pull) @ twice.T),
-        slope**2 * (pull**2 @ twice.T),
+        row_products(residual**2, twice),
+        -2.0 * slope * row_products(residual * pull, twice),
+        slope**2 * row_products(pull**2, twice),
     )
     spread = np.sum(share**2, axis=-1, keepdims=True)
     variance = (
@@ -291,7 +292,7 @@ def wild_cluster_bootstrap(
         variance = cell_sum(unrestricted**2, index, count)
         # Totals that vary by no more than their rounding hold a constant metric.
         noise = cell_sum(((np.abs(total) + np.abs(pooled[index] * base)) / base_sum[cell]) ** 2, index, count)
-        constant = variance <= (8.0 * np.finfo(np.float64).eps) ** 2 * noise
+        constant = ~(variance > (8.0 * np.finfo(np.float64).eps) ** 2 * noise)
         valid = (arm_clusters.reshape(-1, 2).min(axis=1) >= 2.0) & (bad.reshape(-1, 2).sum(axis=1) == 0.0)
         valid &= np.isfinite(variance) & ~constant
         effect = value[1::2] - value[0::2]

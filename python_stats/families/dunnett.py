@@ -9,6 +9,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr, stdtrit
 
+from python_stats.arguments import FROM_MOMENTS, check_axis, takes_summaries
 from python_stats.means.welch import variance_above_rounding
 from python_stats.wald import Comparison, check_alpha, check_alternative, tail_alpha
 
@@ -20,6 +21,10 @@ FloatArray = NDArray[np.float64]
 BLOCK = 1_000_000
 # Standard deviations beyond which a density adds nothing.
 WIDE = 7.5
+# Nodes of one probability at most.
+MOST_NODES = 1_000_000
+# Relative rounding of a variance that is a sum of parts.
+ROUNDING_OF_VARIANCE = 1e-9
 # Below this probability the sum of the single tests' tails stands for the joint tail, which it bounds closely.
 UNION = 1e-12
 # A control with less than 1/2500 of a treatment's precision is taken as having that: nodes would have to be finer.
@@ -44,6 +49,7 @@ class ManyToOne(NamedTuple):
     critical_value: FloatArray
 
 
+@takes_summaries("the mean, variance and number of units", FROM_MOMENTS)
 def dunnett(
     mean_control: npt.ArrayLike,
     var_control: npt.ArrayLike,
@@ -96,8 +102,9 @@ def dunnett(
     """
     mean_c, var_c, n_c = (np.asarray(x, dtype=np.float64)[..., None] for x in (mean_control, var_control, n_control))
     mean_t, var_t, n_t = (np.asarray(x, dtype=np.float64) for x in (mean_treatment, var_treatment, n_treatment))
+    check_axis("treatments", mean_treatment=mean_t, var_treatment=var_t, n_treatment=n_t)
     with np.errstate(all="ignore"):
-        n_c, n_t = (np.where(n >= 2, n, np.nan) for n in (n_c, n_t))
+        n_c, n_t = (np.where((n >= 2) & np.isfinite(n), n, np.nan) for n in (n_c, n_t))
         var_c, var_t = variance_above_rounding(var_c, mean_c), variance_above_rounding(var_t, mean_t)
         if equal_variances:
             present = np.isfinite(n_t) & np.isfinite(var_t) & np.isfinite(mean_t)
@@ -126,7 +133,7 @@ def many_to_one(
     ``control_variance / (se_i * se_j)``, so the joint distribution is a double integral, over the shared part and over
     the common estimate of the variance, whatever the number of treatments. It is computed as a tail probability by the
     trapezoidal rule, good for six digits at worst; no random numbers. A p-value below 1e-12 is Bonferroni's, an
-    upper bound.
+    upper bound; so is one that would need more than a million nodes (far out with very few degrees of freedom).
 
     Standard errors from few units need their degrees of freedom: without them three arms of 10 units reject 8.7 % at
     5 %, five of 40 units 6.7 %. The default, a normal reference, is for standard errors that are known or rest on
@@ -147,8 +154,8 @@ def many_to_one(
     Returns
     -------
     ManyToOne
-        NaN where an effect has no positive finite standard error or degrees of freedom; it does not count among the
-        treatments then.
+        NaN where an effect has no positive finite standard error or degrees of freedom, or where the control's variance
+        is missing or above the effect's, of which it is a part; it does not count among the treatments then.
 
     Raises
     ------
@@ -173,10 +180,14 @@ def many_to_one(
         level[..., None],
         side[..., None],
     )
+    check_axis("treatments", effect=effect_)
     shape, arms = effect_.shape, effect_.shape[-1]
     effect_, se_, df_, shared, level, side = (a.reshape(-1, arms) for a in (effect_, se_, df_, shared, level, side))
     with np.errstate(all="ignore"):
-        present = np.isfinite(effect_) & np.isfinite(se_) & (se_ > 0) & (df_ > 0) & (shared >= 0)
+        variance = se_**2
+        # An effect has the control's variance and more; a little less is rounding.
+        present = np.isfinite(effect_) & (se_ > 0) & np.isfinite(variance) & (df_ > 0)
+        present &= (shared >= 0) & (shared <= variance * (1 + ROUNDING_OF_VARIANCE))
         loading = np.sqrt(np.where(present, np.minimum(shared / se_**2, 1 - SMALLEST_OWN_PART**2), np.nan))
         statistic = np.where(present, effect_ / se_, np.nan)
         directed = np.where(side == "two_sided", np.abs(statistic), np.where(side == "less", -statistic, statistic))
@@ -188,9 +199,10 @@ def many_to_one(
         reference = per_cell if np.all((per_arm == per_cell) | ~present) else per_arm
         columns = slice(0, reference.shape[1])
         critical = _critical_value(level[:, columns], loading, reference, side[:, columns])
-        critical = np.where(present, critical, np.nan)
-        low = np.where(present & (side == "less"), -np.inf, effect_ - critical * se_)
-        high = np.where(present & (side == "greater"), np.inf, effect_ + critical * se_)
+        critical = np.where(present & np.isfinite(critical), critical, np.nan)
+        known = ~np.isnan(critical)
+        low = np.where(known & (side == "less"), -np.inf, effect_ - critical * se_)
+        high = np.where(known & (side == "greater"), np.inf, effect_ + critical * se_)
     fields = effect_, se_, statistic, df_, p_value, low, high
     return ManyToOne(Comparison(*(field.reshape(shape).copy() for field in fields)), critical.reshape(shape))
 
@@ -205,10 +217,14 @@ def _critical_value(alpha: FloatArray, loading: FloatArray, df: FloatArray, side
     tail = tail_alpha(alpha, side)
     low, high = -stdtrit(df, tail), -stdtrit(df, tail / np.maximum(arms, 1))
     above, below = (np.log(_exceedance(c, loading, df, two_sided) / alpha) for c in (low, high))
-    middle, last = low, np.zeros(low.shape)
+    middle, last, moving = low, np.zeros(low.shape), np.ones(low.shape, dtype=bool)
     for _ in range(30):
-        middle = np.where(above - below > 0, high - below * (high - low) / (below - above), low)
-        value = np.log(_exceedance(middle, loading, df, two_sided) / alpha)
+        proposal = np.where(above - below > 0, high - below * (high - low) / (below - above), low)
+        # A threshold that has arrived stays: its digits must not depend on how long the others take.
+        middle = np.where(moving, proposal, middle)
+        value = np.zeros(middle.shape)
+        left = np.flatnonzero(moving.any(axis=1))
+        value[left] = np.log(_exceedance(middle[left], loading[left], df[left], two_sided[left]) / alpha[left])
         positive = value > 0
         # Halving the value at the end that stays is what makes false position superlinear.
         below = np.where(positive & (last > 0), below / 2, below)
@@ -216,7 +232,8 @@ def _critical_value(alpha: FloatArray, loading: FloatArray, df: FloatArray, side
         low, above = np.where(positive, middle, low), np.where(positive, value, above)
         high, below = np.where(positive, high, middle), np.where(positive, below, value)
         last = np.where(positive, 1.0, -1.0)
-        if not np.any((np.abs(value) > 1e-10) & (high - low > 1e-12 * np.abs(high))):
+        moving &= (np.abs(value) > 1e-10) & (high - low > 1e-12 * np.abs(high))
+        if not np.any(moving):
             break
     return middle
 
@@ -244,24 +261,32 @@ def _exceedance(threshold: FloatArray, loading: FloatArray, df: FloatArray, two_
     reach = WIDE + furthest * np.minimum(np.abs(c) * np.exp(end), FAR)
     shared_nodes = np.ceil(reach / (0.7 * finest)) * np.where(both, 1, 2) + 1
 
-    # Rows that need as many nodes go together, so that one hard row does not refine the grid of all.
-    cost = scale_nodes * shared_nodes
     # Of a single treatment the tail is already the answer.
-    integrate = np.isfinite(c) & (arms > 1) & (result > UNION)
-    for sides in (True, False):
-        left = np.flatnonzero(integrate & (both == sides))
-        left = left[np.argsort(cost[left], kind="stable")]
-        while left.size:
-            take = max(1, int(np.searchsorted(np.arange(1, left.size + 1) * cost[left], BLOCK)))
-            block, left = left[:take], left[take:]
-            fraction = np.linspace(0, 1, int(scale_nodes[block].max()))
+    integrate = np.isfinite(c) & (arms > 1) & (result > UNION) & (scale_nodes * shared_nodes <= MOST_NODES)
+    left = np.flatnonzero(integrate)
+    sizes = (_rounded_up(nodes[left]) for nodes in (scale_nodes, shared_nodes))
+    grids, of_grid = np.unique(np.column_stack([both[left], *sizes]), axis=0, return_inverse=True)
+    for number, (sides, scales, nodes) in enumerate(grids.astype(int).tolist()):
+        same = left[of_grid.ravel() == number]
+        length = max(1, BLOCK // (scales * nodes))
+        for first in range(0, same.size, length):
+            block = same[first : first + length]
+            fraction = np.linspace(0, 1, scales)
             x = start[block, None] + (end - start)[block, None] * fraction
             weight = np.exp(np.where(finite[block, None], degrees[block, None] * (x - np.expm1(2 * x) / 2), 0.0))
             weight /= weight.sum(axis=1, keepdims=True)
             c_scaled = c[block, None] * np.exp(np.where(finite[block, None], x, 0.0))
-            inner = _given_scale(c_scaled, loading[row[block]], furthest[block], int(shared_nodes[block].max()), sides)
+            inner = _given_scale(c_scaled, loading[row[block]], furthest[block], nodes, bool(sides))
             result[block] = (inner * weight).sum(axis=1)
     return np.minimum(result, 1.0).reshape(cells, thresholds)
+
+
+def _rounded_up(nodes: FloatArray) -> FloatArray:
+    """Round numbers of nodes up to powers of the square root of two: rows with equal grids are integrated together.
+
+    A row's grid follows from the row alone, so its last digits do not depend on its company.
+    """
+    return np.ceil(np.exp2(np.ceil(2.0 * np.log2(nodes)) / 2.0))
 
 
 def _given_scale(c: FloatArray, loading: FloatArray, furthest: FloatArray, nodes: int, two_sided: bool) -> FloatArray:

@@ -2,7 +2,8 @@
 
 The rows are effects of disjoint segments with their standard errors; ``group_index`` says which rows are compared with
 each other (the segments of one dimension of one experiment and metric). Groups may differ in size. A row whose effect
-is missing or whose standard error is not positive is no part of its group.
+is missing or whose standard error is not positive and finite is no part of its group; nor is one whose standard error
+has no square or no weight in double precision (below 1e-150 or above 1e150).
 
 Standard errors are estimates. With a hundred units in each arm of a segment that hardly matters; with ten, twenty
 segments that share one effect differ by Cochran's test one time in eight. `cochran_q` and `fixed_effect` take the
@@ -20,6 +21,9 @@ from scipy.special import chdtrc, ndtri
 
 from python_stats.bisection import increasing_root
 from python_stats.wald import Comparison, check_alpha, wald
+
+# Standard errors whose squares, and their inverses, are doubles.
+LARGEST = 1e150
 
 
 class Heterogeneity(NamedTuple):
@@ -346,12 +350,15 @@ def shrink(
     tau2 = _dersimonian_laird(rows)
     mean, variance, _ = _pool(rows, 1.0 / (rows.variance + tau2[rows.group]))
     own, centre, error = tau2[rows.group], mean[rows.group], variance[rows.group]
-    weight = own / (own + rows.variance)
-    shrunk = centre + weight * (rows.effect - centre)
-    spread = np.sqrt(weight * rows.variance + (1.0 - weight) ** 2 * error)
-    half = -ndtri(np.broadcast_to(check_alpha(alpha), rows.usable.shape)[rows.usable] / 2.0) * spread
+    level = np.broadcast_to(check_alpha(alpha), rows.usable.shape)[rows.usable]
     columns = np.full((5, rows.usable.size), np.nan)
-    columns[:, rows.usable] = np.where(np.isnan(own), np.nan, (shrunk, spread, weight, shrunk - half, shrunk + half))
+    with np.errstate(all="ignore"):
+        weight = own / (own + rows.variance)
+        shrunk = centre + weight * (rows.effect - centre)
+        spread = np.sqrt(weight * rows.variance + (1.0 - weight) ** 2 * error)
+        half = -ndtri(level / 2.0) * spread
+        numbers = shrunk, spread, weight, shrunk - half, shrunk + half
+        columns[:, rows.usable] = np.where(np.isfinite(own + shrunk + half), numbers, np.nan)
     return Shrunk(*columns)
 
 
@@ -401,7 +408,7 @@ def interaction_test(
     (1.0, 2.5, 0.689157)
     """
     first, second = (np.asarray(error, dtype=np.float64) for error in (se_reference, se_segment))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         se = np.where((first > 0.0) & (second > 0.0), np.hypot(first, second), np.nan)
         difference = np.asarray(effect_segment, dtype=np.float64) - np.asarray(effect_reference, dtype=np.float64)
     return wald(difference, se, df, alpha=alpha, alternative=alternative)
@@ -429,7 +436,7 @@ def _rows(
     if highest >= groups:
         raise ValueError(f"group_index reaches {highest}, which is not below n_groups = {groups}")
     with np.errstate(invalid="ignore"):
-        usable = np.isfinite(value) & np.isfinite(error) & (error > 0.0) & (degrees > 0.0) & (index >= 0)
+        usable = np.isfinite(value) & (error > 1.0 / LARGEST) & (error < LARGEST) & (degrees > 0.0) & (index >= 0)
     return _Rows(value[usable], error[usable] ** 2, degrees[usable], index[usable].astype(np.intp), groups, usable)
 
 
@@ -478,9 +485,10 @@ def _pool(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Weighted mean of each group, its variance when the weights are inverse variances, and Q around it."""
     total = rows.total(weight)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         mean = rows.total(weight * rows.effect) / total
         q = rows.total(weight * (rows.effect - mean[rows.group]) ** 2)
+        mean, q = (np.where(np.isfinite(x), x, np.nan) for x in (mean, q))
         return mean, np.where(total > 0.0, 1.0 / total, np.nan), q
 
 
@@ -492,7 +500,7 @@ def _at_least_two(rows: _Rows) -> NDArray[np.float64]:
 def _dersimonian_laird(rows: _Rows) -> NDArray[np.float64]:
     weight = 1.0 / rows.variance
     _, _, q = _pool(rows, weight)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         total = rows.total(weight)
         scale = total - rows.total(weight**2) / total
         tau2 = np.maximum((q - (_at_least_two(rows) - 1.0)) / scale, 0.0)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
-__all__ = ["METHODS", "adjust"]
+__all__ = ["METHODS", "METHOD_ALIASES", "adjust"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
@@ -24,6 +24,8 @@ METHODS = (
     "benjamini_hochberg",
     "benjamini_yekutieli",
 )
+# The names that plans and other tools use for them.
+METHOD_ALIASES = {"bh": "benjamini_hochberg", "by": "benjamini_yekutieli"}
 
 
 def adjust(
@@ -47,7 +49,8 @@ def adjust(
     family : array_like of int, default 0
         Family of each p-value; broadcasts to ``p_values``. The numbers need not be consecutive.
     method : array_like of str, default "benjamini_hochberg"
-        One of `METHODS`, one for all or one per p-value (the same within a family).
+        One of `METHODS` or of their aliases, ``bh`` and ``by``; one for all or one per p-value (the same within a
+        family).
 
     Returns
     -------
@@ -70,9 +73,14 @@ def adjust(
     --------
     >>> adjust([0.01, 0.02, 0.04, 0.5, np.nan], [1, 1, 1, 2, 2], "holm").round(6).tolist()
     [0.03, 0.04, 0.04, 0.5, nan]
+    >>> adjust([0.01, 0.02, 0.04], method="bh").round(6).tolist()
+    [0.03, 0.03, 0.04]
     """
     p = np.asarray(p_values, dtype=np.float64)
     families = np.asarray(family)
+    if families.size == 0 and p.size:
+        raise ValueError(f"family is empty, but there are {p.size} p_values")
+    families = families if families.size else families.astype(np.intp)
     if not np.issubdtype(families.dtype, np.integer):
         raise ValueError("family must hold integers")
     families = np.broadcast_to(families, p.shape)
@@ -111,11 +119,13 @@ def _codes(method: npt.ArrayLike) -> NDArray[np.int8]:
     names = np.asarray(method)
     names = names if names.dtype.kind == "U" else names.astype(np.str_)
     codes = np.full(names.shape, -1, dtype=np.int8)
-    for code, name in enumerate(METHODS):
-        codes[names == name] = code
+    for code, method_name in enumerate(METHODS):
+        codes[names == method_name] = code
+    for alias, method_name in METHOD_ALIASES.items():
+        codes[names == alias] = METHODS.index(method_name)
     if np.any(codes < 0):
         found = ", ".join(repr(str(name)) for name in np.unique(names[codes < 0]))
-        raise ValueError(f"method must be one of {', '.join(METHODS)}; found {found}")
+        raise ValueError(f"method must be one of {', '.join((*METHODS, *METHOD_ALIASES))}; found {found}")
     return codes
 
 

@@ -9,6 +9,8 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import fdtrc
 
+from python_stats.arguments import check_axis
+
 
 class Omnibus(NamedTuple):
     """A test that all arms of a cell are equal, one element per cell.
@@ -60,6 +62,7 @@ def welch_anova(value: npt.ArrayLike, variance: npt.ArrayLike, df: npt.ArrayLike
     (4.619612, 52.5504, 0.014185)
     """
     mean, var, df_ = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (value, variance, df)))
+    check_axis("arms", value=mean)
     with np.errstate(all="ignore"):
         present = np.isfinite(mean) & np.isfinite(var) & (var > 0) & (df_ > 0)
         weight = np.where(present, 1 / np.where(present, var, 1.0), 0.0)

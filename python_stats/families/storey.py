@@ -108,7 +108,7 @@ def storey_q(
     """
     grid = _grid(pi0_method, lambdas)
     p = np.asarray(p_values, dtype=np.float64)
-    family = np.broadcast_to(np.asarray(family), p.shape)
+    family = np.broadcast_to(np.asarray(family) if np.size(family) else np.zeros(0, dtype=np.intp), p.shape)
     bh = adjust(p, family, "benjamini_hochberg")
     flat, usable = p.reshape(-1), np.isfinite(bh).reshape(-1)
     names, code = np.unique(family.reshape(-1), return_inverse=True)
@@ -126,7 +126,7 @@ def storey_q(
         elif pi0_method == "cautious":
             pi0 = (above[:, 0] + 1) / tests[:, 0] / (1 - grid[0])
         elif pi0_method == "smoother":
-            pi0 = at_lambda @ _weights_at_last(tuple(grid))
+            pi0 = (at_lambda * _weights_at_last(tuple(grid))).sum(axis=1)
         else:
             tenth = np.quantile(at_lambda, 0.1, axis=1, keepdims=True)
             error = above / (tests * (1 - grid)) ** 2 * (1 - above / tests) + (at_lambda - tenth) ** 2

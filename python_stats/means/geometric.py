@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
+from python_stats.arguments import FROM_MOMENTS, takes_summaries
 from python_stats.lift import Lift
 from python_stats.means.welch import welch_t
 from python_stats.wald import Comparison, wald
@@ -34,6 +35,7 @@ class GeometricComparison(NamedTuple):
     mean_treatment: NDArray[np.float64]
 
 
+@takes_summaries("the mean and variance of the logarithms of the values and the number of units", FROM_MOMENTS)
 def geometric_means(
     mean_log_control: npt.ArrayLike,
     var_log_control: npt.ArrayLike,
@@ -67,7 +69,8 @@ def geometric_means(
     -------
     GeometricComparison
         Arrays of the common shape. Where an arm has fewer than two units, a moment is missing or neither arm varies,
-        everything but the means, the effect and the lift is NaN (the standard error is 0 in the last case).
+        everything but the means, the effect and the lift is NaN (the standard error is 0 in the last case). A mean or
+        a lift beyond the range of doubles is NaN with what rests on it; the test of the logarithms stands.
 
     Raises
     ------
@@ -98,17 +101,21 @@ def geometric_means(
             (mean_log_treatment, var_log_treatment, n_treatment),
         ):
             geometric = np.exp(np.asarray(mean, dtype=np.float64))
+            geometric = np.where(np.isinf(geometric), np.nan, geometric)
             means.append(np.broadcast_to(geometric, logs.effect.shape).copy())
             spread = spread + geometric**2 * np.asarray(var, dtype=np.float64) / np.asarray(n, dtype=np.float64)
         # Where the logarithms have no test, the difference has none either.
         se = np.where(np.isnan(logs.p_value), np.where(logs.se == 0.0, 0.0, np.nan), np.sqrt(spread))
         difference = wald(means[1] - means[0], se, logs.df, **plan)
+        # A limit beyond the range of doubles is unknown; an open one stays open.
+        ratio, low, high = (np.expm1(x) for x in (logs.effect, logs.ci_low, logs.ci_high))
+        unknown = np.isnan(logs.p_value) | np.isinf(ratio) | (np.isinf(high) & ~np.isposinf(logs.ci_high))
         lift = Lift(
-            lift=np.expm1(logs.effect),
-            se=np.where(np.isnan(logs.p_value), np.nan, np.exp(logs.effect) * logs.se),
-            ci_low=np.where(np.isneginf(logs.ci_low), -np.inf, np.expm1(logs.ci_low)),
-            ci_high=np.expm1(logs.ci_high),
-            method=np.where(np.isnan(logs.p_value), "undefined", "log_t"),
+            lift=np.where(np.isfinite(ratio) & np.isfinite(logs.effect), ratio, np.nan),
+            se=np.where(unknown, np.nan, np.exp(logs.effect) * logs.se),
+            ci_low=np.where(unknown, np.nan, np.where(np.isneginf(logs.ci_low), -np.inf, low)),
+            ci_high=np.where(unknown, np.nan, high),
+            method=np.where(unknown, "undefined", "log_t"),
         )
     comparison = difference._replace(statistic=logs.statistic, df=logs.df, p_value=logs.p_value)
     return GeometricComparison(comparison, lift, *means)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from python_stats.arguments import check_axis, takes_summaries
 from python_stats.wald import Comparison, check_alternative, wald
 
 METHODS = ("auto", "asymptotic", "exact")
@@ -100,16 +101,18 @@ def rank_sums_with_zeros(
     names = (rank_sum_treatment, tie_term, n_control, n_treatment, n_zero_control, n_zero_treatment)
     parts = (np.asarray(part, dtype=np.float64) for part in (*names, n_negative_treatment, n_negative))
     rank_sum, ties, size_c, size_t, zero_c, zero_t, negative_t, negative = np.broadcast_arrays(*parts)
-    zeros = zero_c + zero_t
-    rank_of_zero = negative + (zeros + 1.0) / 2.0
-    return RankSums(
-        rank_sum_treatment=rank_sum + (size_t - negative_t) * zeros + zero_t * rank_of_zero,
-        n_control=size_c + zero_c,
-        n_treatment=size_t + zero_t,
-        tie_term=ties + zeros**3 - zeros,
-    )
+    with np.errstate(all="ignore"):
+        zeros = zero_c + zero_t
+        rank_of_zero = negative + (zeros + 1.0) / 2.0
+        return RankSums(
+            rank_sum_treatment=rank_sum + (size_t - negative_t) * zeros + zero_t * rank_of_zero,
+            n_control=size_c + zero_c,
+            n_treatment=size_t + zero_t,
+            tie_term=ties + zeros**3 - zeros,
+        )
 
 
+@takes_summaries("one rank sum and the number of units", "scipy.stats.rankdata ranks the units of both arms together")
 def mann_whitney(
     rank_sum_treatment: npt.ArrayLike,
     n_control: npt.ArrayLike,
@@ -238,22 +241,24 @@ def mann_whitney_conditional(
     control, treatment = np.broadcast_arrays(
         np.asarray(counts_control, dtype=np.float64), np.asarray(counts_treatment, dtype=np.float64)
     )
+    check_axis("values", counts_control=control, counts_treatment=treatment)
     shape = np.broadcast_shapes(control.shape[:-1], side.shape)
     control, treatment = (
         np.broadcast_to(counts, (*shape, counts.shape[-1])).reshape(-1, counts.shape[-1])
         for counts in (control, treatment)
     )
     side = np.broadcast_to(side, shape).ravel()
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         valid = ((control >= 0.0) & (treatment >= 0.0) & (control % 1.0 == 0.0) & (treatment % 1.0 == 0.0)).all(axis=1)
-    together = control + treatment
-    mid_rank = np.cumsum(together, axis=1) - (together - 1.0) / 2.0
-    size_c, size_t = control.sum(axis=1), treatment.sum(axis=1)
+        together = control + treatment
+        mid_rank = np.cumsum(together, axis=1) - (together - 1.0) / 2.0
+        size_c, size_t = control.sum(axis=1), treatment.sum(axis=1)
+        rank_sum, ties = (treatment * mid_rank).sum(axis=1), (together**3 - together).sum(axis=1)
     base = mann_whitney(
-        np.where(valid, (treatment * mid_rank).sum(axis=1), np.nan),
+        np.where(valid, rank_sum, np.nan),
         size_c,
         size_t,
-        (together**3 - together).sum(axis=1),
+        ties,
         method="asymptotic",
         continuity=False,
         alternative=side,
@@ -265,6 +270,7 @@ def mann_whitney_conditional(
     return RankTest(*(part.reshape(shape) for part in parts))
 
 
+@takes_summaries("the variance of the placements and the number of units")
 def brunner_munzel(
     superiority: npt.ArrayLike,
     var_placement_control: npt.ArrayLike,

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
+from python_stats.arguments import FROM_TWO_COLUMNS, takes_summaries
 from python_stats.means.welch import ROUNDING, variance_above_rounding
 from python_stats.wald import Comparison, wald
 
@@ -51,14 +52,15 @@ def linearised_variance(
         np.asarray(x, dtype=np.float64) for x in (mean_num, mean_den, var_num, var_den, cov_num_den)
     )
     with np.errstate(all="ignore"):
-        base = np.where(den == 0.0, np.nan, den)
+        base = np.where((den == 0.0) | np.isinf(den), np.nan, den)
         ratio = num / base
         parts = spread_num + ratio**2 * spread_den
         left = parts - 2.0 * ratio * covariance
-        left = np.where(np.abs(left) <= ROUNDING * parts, 0.0, left)
+        left = np.where((np.abs(left) <= ROUNDING * parts) & np.isfinite(parts), 0.0, left)
         return variance_above_rounding(left / base**2, ratio)
 
 
+@takes_summaries("means, variances, covariance and units of numerator and denominator", FROM_TWO_COLUMNS)
 def ratio_difference(
     mean_num_control: npt.ArrayLike,
     mean_den_control: npt.ArrayLike,

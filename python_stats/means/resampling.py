@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr
 
 from python_stats.means.welch import variance_above_rounding
+from python_stats.row_products import row_products
 from python_stats.t_quantile import t_quantile
 from python_stats.wald import check_alpha, check_alternative, tail_alpha
 
@@ -352,9 +353,9 @@ def _weighted_ratio(
     weights: NDArray[np.float64], residual: NDArray[np.float64], denominator: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ratio of weighted totals of residual and denominator, and the latter, shapes (cells, draws)."""
-    base = denominator @ weights.T
+    base = row_products(denominator, weights)
     base = np.where(base == 0.0, np.nan, base)
-    return residual @ weights.T / base, base
+    return row_products(residual, weights) / base, base
 
 
 def _weighted_variance(
@@ -365,8 +366,8 @@ def _weighted_variance(
     base: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Delta-method variance of the weighted ratio between buckets, with the divisor n, shape (cells, draws)."""
-    square = residual**2 @ weights.T - 2.0 * moved * ((residual * denominator) @ weights.T)
-    square += moved**2 * (denominator**2 @ weights.T)
+    square = row_products(residual**2, weights) - 2.0 * moved * row_products(residual * denominator, weights)
+    square += moved**2 * row_products(denominator**2, weights)
     return np.maximum(square, 0.0) / base**2
 
 

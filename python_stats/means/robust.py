@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
+from python_stats.arguments import takes_summaries
 from python_stats.means.welch import variance_above_rounding
 from python_stats.wald import Comparison, wald
 
@@ -236,6 +237,7 @@ def trimmed_mean_se(
         return np.sqrt(variance / np.where(size >= 2.0, size, np.nan)) / (1.0 - 2.0 * share)
 
 
+@takes_summaries("the trimmed mean, winsorised variance and number of units", "winsorized_moments_by_rank makes them")
 def yuen_t(
     mean_trimmed_control: npt.ArrayLike,
     var_winsorized_control: npt.ArrayLike,
@@ -339,4 +341,5 @@ def _clamp(
         inside = np.where(core > 1.0, (core - 1.0) * var, 0.0)
         squares = inside + below * (down - shift) ** 2 + above * (up - shift) ** 2 + core * shift**2
         variance = np.where(total >= 2.0, squares / (total - 1.0), np.nan)
-    return WinsorizedMoments(*(np.where(usable, part, np.nan) for part in (total, centre + shift, variance)))
+        average = centre + shift
+    return WinsorizedMoments(*(np.where(usable, part, np.nan) for part in (total, average, variance)))

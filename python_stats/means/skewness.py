@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
-from python_stats.moments import Moments
+from python_stats.arguments import takes_summaries
+from python_stats.moments import Moments, check_moments
 
 # Largest rounding of a third moment, in third powers of the standard deviation, at which it counts as known.
 KNOWN = 1e-3
@@ -37,6 +38,11 @@ def third_moment_of_combination(
         NaN where a needed sum is missing or overflows, and where the sums are so large beside what is left of them
         (values far from zero, a covariate that explains nearly all) that it would be rounding.
 
+    Raises
+    ------
+    ValueError
+        Where ``moments`` or ``weights`` do not have two variables, or ``sums_of_triples`` four columns.
+
     Examples
     --------
     >>> from python_stats.moments import moments_of
@@ -47,8 +53,12 @@ def third_moment_of_combination(
     >>> round(float(third_moment_of_combination(both, triples, [1.0, -0.5]) / ((z - z.mean()) ** 3).mean()), 9)
     1.0
     """
+    check_moments(moments=moments)
     w = np.asarray(weights, dtype=np.float64)
     triples = np.asarray(sums_of_triples, dtype=np.float64)
+    for name, given, columns in (("moments", moments.mean, 2), ("sums_of_triples", triples, 4), ("weights", w, 2)):
+        if given.shape[-1:] != (columns,):
+            raise ValueError(f"{name} must have {columns} columns; found the shape {given.shape}")
     mean = moments.mean
     with np.errstate(all="ignore"):
         n = moments.n
@@ -74,6 +84,7 @@ def third_moment_of_combination(
         return np.where(np.isfinite(total) & ~rounded, total, np.nan)
 
 
+@takes_summaries("the variance, third central moment and number of units")
 def pooled_skewness(
     var_control: npt.ArrayLike,
     third_control: npt.ArrayLike,

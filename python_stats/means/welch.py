@@ -7,6 +7,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from python_stats.arguments import FROM_MOMENTS, takes_summaries
 from python_stats.wald import Comparison, wald
 
 # A standard deviation this small beside the mean is what a sum of equal numbers leaves behind in double precision.
@@ -48,6 +49,7 @@ def _arm(mean: npt.ArrayLike, var: npt.ArrayLike, n: npt.ArrayLike) -> tuple[NDA
     return mean_, variance_above_rounding(var, mean_), size
 
 
+@takes_summaries("the mean, variance and number of units", FROM_MOMENTS)
 def welch_t(
     mean_control: npt.ArrayLike,
     var_control: npt.ArrayLike,
@@ -110,6 +112,7 @@ def welch_t(
         return wald(mean_t - mean_c, np.sqrt(total), df, alpha=alpha, alternative=alternative, null=null)
 
 
+@takes_summaries("the mean, variance and number of units", FROM_MOMENTS)
 def pooled_t(
     mean_control: npt.ArrayLike,
     var_control: npt.ArrayLike,
@@ -166,6 +169,7 @@ def pooled_t(
         return wald(mean_t - mean_c, se, n_c + n_t - 2.0, alpha=alpha, alternative=alternative, null=null)
 
 
+@takes_summaries("the mean, variance and number of units", FROM_MOMENTS)
 def cohen_d(
     mean_control: npt.ArrayLike,
     var_control: npt.ArrayLike,

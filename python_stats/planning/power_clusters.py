@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
+from python_stats.arguments import check_kind
 from python_stats.clusters.intracluster import design_effect
 from python_stats.planning.power_means import SampleSize
 
@@ -83,6 +84,7 @@ def sample_size_clusters(
     >>> round(float(plan.n_control), 4), round(float(plan.clusters_control), 4)
     (866.5163, 17.3303)
     """
+    check_kind(SampleSize, "sample_size_means or sample_size_proportions", sample=sample)
     factor = design_effect(mean_size, icc, cv=cv)
     size = np.asarray(mean_size, dtype=np.float64)
     with np.errstate(all="ignore"):

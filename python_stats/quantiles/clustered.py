@@ -11,6 +11,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
+from python_stats.arguments import takes_summaries
 from python_stats.quantiles.index_comparison import QuantileComparison, QuantileInterval, interval_between
 from python_stats.quantiles.order_statistics import Windows, check_definition, flatten, spacing_error, variance_of_share
 from python_stats.t_quantile import t_quantile
@@ -86,6 +87,7 @@ def clustered_quantile_interval(
     return interval_between(windows, shape, low, high, coverage, spacing_error(windows, variance), definition)
 
 
+@takes_summaries("a window of order statistics", "order_statistic_window says which")
 def clustered_quantile_difference(
     n_control: npt.ArrayLike,
     variance_below_control: npt.ArrayLike,

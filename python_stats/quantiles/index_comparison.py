@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
+from python_stats.arguments import takes_summaries
 from python_stats.quantiles.index_bootstrap import index_bootstrap
 from python_stats.quantiles.order_statistics import (
     Windows,
@@ -146,6 +147,7 @@ def quantile_interval(
     return interval_between(windows, shape, low, high, coverage, se, definition)
 
 
+@takes_summaries("a window of order statistics", "order_statistic_window says which")
 def quantile_difference(
     n_control: npt.ArrayLike,
     first_rank_control: npt.ArrayLike,

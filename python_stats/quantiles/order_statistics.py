@@ -61,7 +61,8 @@ def order_statistic_window(
     Returns
     -------
     RankWindow
-        Integers; the empty window (1, 0) where n is missing or below 1.
+        Integers; the empty window (1, 0) where n is missing, below 1 or beyond 2**53, or the design effect is missing
+        or negative.
 
     Raises
     ------
@@ -83,10 +84,12 @@ def order_statistic_window(
     size, probability, inflation = np.broadcast_arrays(
         np.asarray(n, dtype=np.float64), check_probability(q), np.asarray(design_effect, dtype=np.float64)
     )
-    usable = np.isfinite(size) & (size >= 1.0) & np.isfinite(inflation)
+    # Ranks are integers: beyond 2**53 a double does not hold them.
+    usable = (size >= 1.0) & (size <= 2.0**53) & np.isfinite(inflation) & (inflation >= 0.0)
     size = np.where(usable, size, 0.0)
     centre = size * probability
-    half = width / 2.0 * np.sqrt(np.where(usable, inflation, 1.0) * centre * (1.0 - probability) + 1.0)
+    with np.errstate(over="ignore"):
+        half = width / 2.0 * np.sqrt(np.where(usable, inflation, 1.0) * centre * (1.0 - probability) + 1.0)
     first = np.maximum(np.floor(centre - half), 1.0)
     last = np.minimum(np.ceil(centre + half) + 1.0, size)
     return RankWindow(first.astype(np.int64), last.astype(np.int64))

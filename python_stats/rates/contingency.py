@@ -10,6 +10,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import chdtrc, gammaln, xlogy
 
+from python_stats.arguments import check_axis, takes_summaries
 from python_stats.bisection import increasing_root
 from python_stats.rates.one_proportion import TIE_TOLERANCE, counts
 from python_stats.wald import check_alternative, tail_alpha
@@ -106,6 +107,8 @@ def chi_square_rxc(table: npt.ArrayLike) -> ChiSquare:
     observed = np.asarray(table, dtype=np.float64)
     if observed.ndim < 2:
         raise ValueError(f"a table of counts needs two axes, rows and columns; found {observed.ndim}")
+    check_axis("rows", axis=-2, table=observed)
+    check_axis("columns", table=observed)
     with np.errstate(all="ignore"):
         usable = np.all(np.isfinite(observed) & (observed >= 0.0), axis=(-2, -1), keepdims=True)
         observed = np.where(usable, observed, np.nan)
@@ -135,6 +138,7 @@ def chi_square_rxc(table: npt.ArrayLike) -> ChiSquare:
         )
 
 
+@takes_summaries("the number of successes and of units")
 def fisher_exact_2x2(
     successes_control: npt.ArrayLike,
     n_control: npt.ArrayLike,
@@ -194,6 +198,7 @@ def fisher_exact_2x2(
     return result.reshape(shape)
 
 
+@takes_summaries("the number of successes and of units")
 def conditional_odds_ratio(
     successes_control: npt.ArrayLike,
     n_control: npt.ArrayLike,

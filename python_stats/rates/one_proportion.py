@@ -92,10 +92,10 @@ def wilson_interval(
     side = check_alternative(alternative)
     z = -ndtri(tail_alpha(alpha, side))
     x, total = counts(successes, n)
-    return Interval(
-        ci_low=np.where(side == "less", 0.0 * x, _wilson_lower(x, total, z)),
-        ci_high=np.where(side == "greater", 0.0 * x + 1.0, 1.0 - _wilson_lower(total - x, total, z)),
-    )
+    low = _wilson_lower(x, total, z)
+    # A rate below the spacing of doubles near 1 has an upper limit of 1 minus 1.
+    high = np.maximum(1.0 - _wilson_lower(total - x, total, z), low)
+    return Interval(np.where(side == "less", 0.0 * x, low), np.where(side == "greater", 0.0 * x + 1.0, high))
 
 
 def _wilson_lower(x: NDArray[np.float64], n: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from python_stats.arguments import takes_summaries
 from python_stats.bisection import increasing_root
 from python_stats.rates.one_proportion import Interval, counts
 from python_stats.rates.proportions import one_side_open
@@ -100,6 +101,7 @@ def restricted_rates(
         return rate, np.clip(rate + gap, 0.0, 1.0)
 
 
+@takes_summaries("the number of successes and of units")
 def farrington_manning(
     successes_control: npt.ArrayLike,
     n_control: npt.ArrayLike,
@@ -174,6 +176,7 @@ def farrington_manning(
     )
 
 
+@takes_summaries("the number of successes and of units")
 def mee_interval(
     successes_control: npt.ArrayLike,
     n_control: npt.ArrayLike,
@@ -216,6 +219,7 @@ def mee_interval(
     return _score_interval(successes_control, n_control, successes_treatment, n_treatment, False, alpha, alternative)
 
 
+@takes_summaries("the number of successes and of units")
 def miettinen_nurminen_interval(
     successes_control: npt.ArrayLike,
     n_control: npt.ArrayLike,
@@ -256,6 +260,7 @@ def miettinen_nurminen_interval(
     return _score_interval(successes_control, n_control, successes_treatment, n_treatment, True, alpha, alternative)
 
 
+@takes_summaries("the number of successes and of units")
 def score_ratio_interval(
     successes_control: npt.ArrayLike,
     n_control: npt.ArrayLike,

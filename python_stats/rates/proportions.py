@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
+from python_stats.arguments import takes_summaries
 from python_stats.rates.one_proportion import Interval, counts, wilson_interval
 from python_stats.wald import Comparison, check_alternative, p_value, tail_alpha, wald
 
 
+@takes_summaries("the number of successes and of units")
 def two_proportion_z(
     successes_control: npt.ArrayLike,
     n_control: npt.ArrayLike,
@@ -84,6 +86,7 @@ def two_proportion_z(
         )
 
 
+@takes_summaries("the number of successes and of units")
 def newcombe_interval(
     successes_control: npt.ArrayLike,
     n_control: npt.ArrayLike,
@@ -140,6 +143,7 @@ def newcombe_interval(
     return one_side_open(low, high, side)
 
 
+@takes_summaries("the number of successes and of units")
 def agresti_caffo_interval(
     successes_control: npt.ArrayLike,
     n_control: npt.ArrayLike,
@@ -215,7 +219,8 @@ def one_side_open(low: npt.ArrayLike, high: npt.ArrayLike, alternative: npt.Arra
     """
     side = check_alternative(alternative)
     low_, high_ = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+    known = ~np.isnan(low_) & ~np.isnan(high_)
     return Interval(
-        ci_low=np.where((side == "less") & ~np.isnan(low_), -np.inf, low_),
-        ci_high=np.where((side == "greater") & ~np.isnan(high_), np.inf, high_),
+        ci_low=np.where(known, np.where(side == "less", -np.inf, low_), np.nan),
+        ci_high=np.where(known, np.where(side == "greater", np.inf, high_), np.nan),
     )

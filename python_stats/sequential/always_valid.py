@@ -19,6 +19,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import lambertw, log_ndtr
 
+from python_stats.arguments import FROM_MOMENTS, takes_summaries
 from python_stats.wald import check_alpha, check_alternative
 
 RHO_METHODS = ("taylor", "lambert_w")
@@ -147,7 +148,8 @@ def msprt(
     )
     two_sided = side == "two_sided"
     with np.errstate(all="ignore"):
-        usable = np.where(np.isfinite(effect_) & np.isfinite(se_) & (se_ > 0.0), se_, np.nan)
+        known = np.isfinite(effect_) & np.isfinite(null_)
+        usable = np.where(known & np.isfinite(se_) & (se_ > 0.0), se_, np.nan)
         # In standard errors: nothing overflows however large or small the metric's unit is.
         ratio = (scale / usable) ** 2
         shrink = ratio / (1.0 + ratio)
@@ -165,14 +167,16 @@ def msprt(
         if not np.all(two_sided):
             # The log likelihood ratio is convex and rises, and the two-sided limit is right of the one-sided one:
             # Newton's method comes down from there and never passes it.
-            z = half
+            z, moving = half, np.ones(half.shape, dtype=bool)
             for _ in range(50):
                 x = np.sqrt(shrink) * z
                 excess = 0.5 * x**2 - penalty + one_sided_excess(z) - threshold
                 hazard = np.exp(-0.5 * x**2 - log_ndtr(x)) / np.sqrt(2.0 * np.pi)
                 step = excess / (np.sqrt(shrink) * (x + hazard))
-                z = z - step
-                if not np.any(np.abs(step) > 1e-12 * half):
+                # A look that has arrived stays: its digits must not depend on how long the others take.
+                z = np.where(moving, z - step, z)
+                moving &= np.abs(step) > 1e-12 * half
+                if not np.any(moving):
                     break
             half = np.where(two_sided, half, z)
         p = np.minimum(1.0, np.exp(-logarithm))
@@ -242,6 +246,7 @@ def msprt_pairs(
     return msprt(mean_difference, se, tau=tau, alpha=alpha, alternative=alternative, null=null)
 
 
+@takes_summaries("the mean, variance and number of units", FROM_MOMENTS)
 def msprt_two_arm(
     mean_control: npt.ArrayLike,
     var_control: npt.ArrayLike,
@@ -303,7 +308,8 @@ def _difference(
         parts = []
         for variance, n in ((var_control, n_control), (var_treatment, n_treatment)):
             size = np.asarray(n, dtype=np.float64)
-            parts.append(np.asarray(variance, dtype=np.float64) / np.where(size >= 2.0, size, np.nan))
+            size = np.where(np.isfinite(size) & (size >= 2.0), size, np.nan)
+            parts.append(np.asarray(variance, dtype=np.float64) / size)
         effect = np.asarray(mean_treatment, dtype=np.float64) - np.asarray(mean_control, dtype=np.float64)
         return effect, np.sqrt(parts[0] + parts[1])
 
@@ -433,9 +439,12 @@ def asymptotic_cs(
         usable = np.where(np.isfinite(total) & (total > 0.0), total, np.nan)
         spread = np.asarray(se, dtype=np.float64)
         tau = _positive(rho, "rho") * np.sqrt(usable) * np.where(np.isfinite(spread) & (spread > 0.0), spread, np.nan)
+        # A product out of the range of doubles is no plan of the caller's.
+        tau = np.where((tau > 0.0) & np.isfinite(tau), tau, np.nan)
     return msprt(effect, se, tau=tau, alpha=alpha, alternative=alternative, null=null)
 
 
+@takes_summaries("the mean, variance and number of units", FROM_MOMENTS)
 def asymptotic_cs_two_arm(
     mean_control: npt.ArrayLike,
     var_control: npt.ArrayLike,

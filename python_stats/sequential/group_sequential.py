@@ -18,6 +18,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, ndtri_exp
 
+from python_stats.arguments import check_axis
 from python_stats.sequential.recursive_integration import (
     FINE,
     Density,
@@ -25,7 +26,6 @@ from python_stats.sequential.recursive_integration import (
     advance,
     batches,
     crossing_probability,
-    of_like_size,
     origin,
     pack,
     step_sd,
@@ -124,13 +124,17 @@ def _next_boundary(
     z = np.minimum(quantile, shrink * state.top + sd * quantile)
     solvable = log_probability > _LEAST_LOG_PROBABILITY
     z = np.where(solvable, z, quantile)
+    left = np.flatnonzero(solvable)
     for _ in range(100):
-        tail, density = upper_tail_and_density(state, fraction, z)
-        with np.errstate(all="ignore"):
-            step = np.where(solvable, (np.log(tail) - log_probability) * tail / density, 0.0)
-        z = z + step
-        if np.max(np.abs(step), initial=0.0) < tolerance:
+        if not left.size:
             break
+        some = state if left.size == z.size else state.take(left, int(state.size[left].max()))
+        tail, density = upper_tail_and_density(some, fraction[left], z[left])
+        with np.errstate(all="ignore"):
+            step = (np.log(tail) - log_probability[left]) * tail / density
+        z[left] += step
+        # A schedule that has arrived stays: its digits must not depend on how long the others take.
+        left = left[~(np.abs(step) < tolerance)]
     return z
 
 
@@ -152,9 +156,7 @@ def _solve(
             state, t = state.head(now.size), fraction[now, look]
             # By symmetry each side of a |Z| design takes half of the increment.
             tail = log_increment[now, look] - np.where(symmetric[now], np.log(2.0), 0.0)
-            z = np.empty(now.size)
-            for some, nodes in of_like_size(state.size):
-                z[some] = _next_boundary(state.take(some, nodes), t[some], tail[some], tolerance)
+            z = _next_boundary(state, t, tail, tolerance)
             boundary[now, look] = z
             after = int(np.sum(looks[now] > look + 1))
             if after:
@@ -272,6 +274,7 @@ def spending_boundaries(
     time = information if spending_time is None else np.asarray(spending_time, dtype=np.float64)
     if min(information.ndim, time.ndim) == 0:
         raise ValueError("information_fraction and spending_time need an axis of looks, their last one")
+    check_axis("looks", information_fraction=information, spending_time=time)
     information, time = np.broadcast_arrays(information, time)
     # Sums of shares miss 1 by a rounding error, and must still end the design.
     time = np.where(np.abs(time - 1.0) <= _SAME, 1.0, time)
@@ -367,6 +370,7 @@ def classical_boundaries(
         raise UnknownDesignError(f"sided must be symmetric or one_sided for a classical design; found {sided!r}")
     level = check_alpha(alpha)[..., np.newaxis]
     fraction = np.asarray(information_fraction, dtype=np.float64)
+    check_axis("looks", information_fraction=fraction)
     fraction = np.where(fraction > 0.0, fraction, np.nan)
     fraction, level = np.broadcast_arrays(fraction, level)
     level = level[..., 0]
@@ -385,12 +389,16 @@ def classical_boundaries(
     # On the scale of normal quantiles the level is nearly a straight line in the constant, so secants converge at once.
     before, constant = target + 0.5, target + 0.2
     error_before = quantile_of_level(before) - target
+    moving = np.ones(target.shape, dtype=bool)
     for _ in range(30):
         error = quantile_of_level(constant) - target
         with np.errstate(all="ignore"):
             slope = (error - error_before) / (constant - before)
             step = np.where((error == 0.0) | (constant == before), 0.0, error / slope)
-        before, error_before, constant = constant, error, constant - np.clip(step, -1.0, 1.0)
-        if not np.any(np.abs(step) > 1e-9):
+        # A design that has arrived stays: its digits must not depend on how long the others take.
+        before, error_before = constant, error
+        constant = np.where(moving, constant - np.clip(step, -1.0, 1.0), constant)
+        moving &= np.abs(step) > 1e-9
+        if not np.any(moving):
             break
     return constant[..., np.newaxis] * np.where(np.isnan(profile), np.nan, profile)

@@ -19,7 +19,7 @@ chapter 19.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -135,18 +135,18 @@ def node_count(width_in_steps: npt.ArrayLike, resolution: Resolution = FINE) -> 
     return np.maximum(1, np.ceil(wanted / size)).astype(np.intp) * size
 
 
-def of_like_size(size: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], int]]:
-    """Row numbers whose sizes differ by less than a factor of the square root of two, with the largest size.
+def of_equal_size(size: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], int]]:
+    """Row numbers of equal size, with that size.
+
+    Rounding to fewer sizes would save a little time, and a schedule's last digits would depend on its company.
 
     Examples
     --------
-    >>> [(rows.tolist(), largest) for rows, largest in of_like_size(np.array([40, 16, 44, 128]))]
-    [([1], 16), ([0, 2], 44), ([3], 128)]
+    >>> [(rows.tolist(), one) for rows, one in of_equal_size(np.array([40, 16, 40, 128]))]
+    [([1], 16), ([0, 2], 40), ([3], 128)]
     """
-    label = np.ceil(2.0 * np.log2(size))
-    for one in np.unique(label):
-        rows = np.flatnonzero(label == one)
-        yield rows, int(size[rows].max())
+    for one in np.unique(size):
+        yield np.flatnonzero(size == one), int(one)
 
 
 def step_sd(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -173,23 +173,37 @@ def _standardised(state: Density, fraction: NDArray[np.float64], z: NDArray[np.f
     return state.nodes * (shrink / sd)[:, np.newaxis] - (z / sd)[:, np.newaxis]
 
 
+def _sums(
+    state: Density,
+    fraction: NDArray[np.float64],
+    z: NDArray[np.float64],
+    *functions: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> list[NDArray[np.float64]]:
+    """Sum functions of the standardised nodes over each schedule's mass, schedules with as many nodes together."""
+    sums = [np.empty(z.size) for _ in functions]
+    for rows, nodes in of_equal_size(state.size):
+        some = state.take(rows, nodes)
+        u = _standardised(some, fraction[rows], z[rows])
+        for one, function in zip(sums, functions, strict=True):
+            one[rows] = np.einsum("sm,sm->s", function(u), some.mass)
+    return sums
+
+
 def upper_tail(state: Density, fraction: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probability of going on after the state's look and of ``Z >= z`` at the next look, shape (S,)."""
-    return np.einsum("sm,sm->s", ndtr(_standardised(state, fraction, z)), state.mass)
+    return _sums(state, fraction, z, ndtr)[0]
 
 
 def lower_tail(state: Density, fraction: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probability of going on after the state's look and of ``Z <= z`` at the next look, shape (S,)."""
-    return np.einsum("sm,sm->s", ndtr(-_standardised(state, fraction, z)), state.mass)
+    return _sums(state, fraction, z, lambda u: ndtr(-u))[0]
 
 
 def upper_tail_and_density(
     state: Density, fraction: NDArray[np.float64], z: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """`upper_tail` and the sub-density of Z at z, which is minus its derivative."""
-    u = _standardised(state, fraction, z)
-    tail = np.einsum("sm,sm->s", ndtr(u), state.mass)
-    height = np.einsum("sm,sm->s", np.exp(-0.5 * u * u), state.mass)
+    tail, height = _sums(state, fraction, z, ndtr, lambda u: np.exp(-0.5 * u * u))
     return tail, height / (_SQRT2PI * step_sd(state.fraction, fraction))
 
 
@@ -214,12 +228,10 @@ def advance(
     shrink = scale * np.sqrt(state.fraction / fraction)
     height = width / (_SQRT2PI * sd)
     nodes, mass = np.zeros((2, size.size, int(size.max())))
-    # A schedule with a fine step at this look must not make the others fine, so those of like size go together.
-    for rows, count in of_like_size(size):
+    for rows, count in of_equal_size(size):
         unit_nodes, unit_weights = _rule(count)
-        size[rows] = count
         nodes[rows, :count] = low[rows, np.newaxis] + width[rows, np.newaxis] * unit_nodes
-        for same, before in of_like_size(state.size[rows]):
+        for same, before in of_equal_size(state.size[rows]):
             length = max(1, _BLOCK // (count * before))
             for start in range(0, same.size, length):
                 block = rows[same[start : start + length]]
@@ -249,14 +261,15 @@ def pack(present: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]
 def batches(fraction: NDArray[np.float64], looks: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
     """Row numbers of packed schedules of like fineness, longest first, a batch at a time.
 
-    All schedules of a batch share the number of nodes at a look, so a schedule with a fine step must not meet one with
-    coarse steps. Within a batch those with many looks come first: the ones still running at a look are its first rows.
+    The arrays of a batch are as wide as its largest number of nodes, so a schedule with a fine step must not meet one
+    with coarse steps. Within a batch those with many looks come first: the ones still running at a look are its first
+    rows.
     """
     before = np.concatenate([np.zeros((fraction.shape[0], 1)), fraction[:, :-1]], axis=1)
     present = np.arange(fraction.shape[1]) < looks[:, np.newaxis]
     with np.errstate(all="ignore"):
         finest = np.min(np.where(present, step_sd(before, fraction), 1.0), axis=1, initial=1.0)
-    # Classes a factor of the square root of two apart, so nobody is carried on more than that too many nodes.
+    # Classes a factor of the square root of two apart, so nobody is padded with more than that too many nodes.
     fineness = np.where(looks > 0, np.ceil(-2.0 * np.log2(np.maximum(finest, 1e-3))), 0.0)
     order = np.lexsort((-looks, fineness))
     order = order[looks[order] > 0]
@@ -340,8 +353,8 @@ def crossing_probability(
                 state = advance(
                     state.head(after),
                     t[keep],
-                    np.maximum(bottom, np.where(np.isinf(bottom), -FINE.far, -TAIL))[keep],
-                    np.minimum(top, np.where(np.isinf(top), FINE.far, TAIL))[keep],
+                    np.clip(bottom, np.where(np.isinf(bottom), -FINE.far, -TAIL), TAIL)[keep],
+                    np.clip(top, -TAIL, np.where(np.isinf(top), FINE.far, TAIL))[keep],
                     packed[now[keep], look + 1],
                 )
     result = np.full_like(exits, np.nan)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from python_stats.arguments import check_axis
 from python_stats.sequential.always_valid import running_minimum
 from python_stats.sequential.group_sequential import SpendingBoundaries, UnknownDesignError, spending_boundaries
 from python_stats.sequential.recursive_integration import COARSE, FINE, Resolution
@@ -22,6 +23,10 @@ from python_stats.wald import check_alpha, check_alternative
 # out, where p-values are below 1e-6 and boundaries are straight lines).
 _STEP = 0.5
 _STRETCH = 3.0
+# Further levels of a design on |Z|, whose later boundaries hardly move where the level is near 1.
+_BEND = np.array([0.05, 0.15, 0.25, 0.35])
+# A boundary of the coarse solution may be this far off.
+_SOLVED = 0.01
 # A normal quantile whose tail still fits into a double.
 _LARGEST = 37.0
 
@@ -100,10 +105,9 @@ def _levels(
 ) -> NDArray[np.float64]:
     """Grid of normal quantiles of the level, shape (S, nodes), increasing, with each schedule's own alpha on it.
 
-    Levels run from nearly 1 (0.98 for a one-sided design, where no boundary is left above that) to the smallest double.
-    Unused nodes are NaN and come last.
+    Levels run from nearly 1 to the smallest double. Unused nodes are NaN and come last.
     """
-    lowest = np.where(two_sided, 0.01, -2.0)[:, np.newaxis]
+    lowest = np.where(two_sided, 0.01, -3.0)[:, np.newaxis]
     own = quantile[:, np.newaxis]
     steps = np.arange(-28, 54) / 2.0
     # Boundaries on |Z| bend at levels near 1, where hardly a path is left to stop.
@@ -111,7 +115,8 @@ def _levels(
     grid = own + _STRETCH * np.sinh(steps * (_STEP / _STRETCH))
     keep = wanted & ((steps == 0.0) | ((grid > lowest + 0.1) & (grid < _LARGEST)))
     first = np.where(own > lowest + 0.1, lowest, np.nan)
-    return np.sort(np.hstack([first, np.where(keep, grid, np.nan)]), axis=1)
+    bend = np.where(symmetric[:, np.newaxis] & (np.abs(_BEND - own) > 0.01), _BEND, np.nan)
+    return np.sort(np.hstack([first, bend, np.where(keep, grid, np.nan)]), axis=1)
 
 
 def _boundaries_by_level(
@@ -120,16 +125,17 @@ def _boundaries_by_level(
     """Solve the designs at a grid of levels, as far up as their largest statistics need.
 
     Returns the normal quantiles of the levels, shape (S, nodes), and the boundaries, shape (S, nodes, K), both
-    increasing along the nodes and NaN where not needed. ``own`` are the boundaries at each design's own alpha.
+    increasing along the nodes and NaN where not needed. ``own`` are the boundaries at each design's own alpha. Every
+    statistic finds the four nodes of its cubic, so that its p-value is the same whatever the others of its design are.
     """
     sides = np.where(designs.sided == "one_sided", 1.0, 2.0)
     quantile = -ndtri(designs.alpha / sides)
     grid = _levels(quantile, sides == 2.0, designs.sided == "symmetric")
     of_alpha = grid == quantile[:, np.newaxis]
-    # A boundary is never below the quantile of its level, so a level beyond the largest statistic is not reached; one
-    # more serves the cubic.
-    two_below = np.column_stack([np.full((quantile.size, 2), -np.inf), grid[:, :-2]])
-    wanted = of_alpha | (~np.isnan(grid) & (two_below < largest[:, np.newaxis]))
+    # A boundary is never below the quantile of its level (up to the solver's error), so a level beyond the largest
+    # statistic is not reached. A cubic needs the two nodes above the last one reached, and four in all.
+    two_below = np.column_stack([np.full((quantile.size, 4), -np.inf), grid[:, 2:-2]])
+    wanted = of_alpha | (~np.isnan(grid) & (two_below <= largest[:, np.newaxis] + _SOLVED))
     used = int(np.max(np.nonzero(wanted)[1], initial=0)) + 1
     grid, of_alpha, wanted = grid[:, :used], of_alpha[:, :used], wanted[:, :used]
     design, node = np.nonzero(wanted & ~of_alpha)
@@ -195,8 +201,8 @@ def repeated_looks(
 
     Statistics are taken as normal. The p-value inverts the whole family of designs in alpha: it is the smallest level
     whose boundary (recomputed with that level) Z reaches. Designs are solved once per distinct schedule, at a grid of
-    levels, and the p-value is interpolated between them: within 0.1 % of itself below 0.3, and always on the right side
-    of alpha.
+    levels, and the p-value is interpolated between them: within 0.1 % of itself below 0.3 and 0.2 % above, and always
+    on the right side of alpha. A p-value above 0.99 (one-sided: 0.998) may be given as 1.
 
     Parameters
     ----------
@@ -250,6 +256,7 @@ def repeated_looks(
     time = fraction if spending_time is None else np.asarray(spending_time, dtype=np.float64)
     if min(fraction.ndim, estimate.ndim, spread.ndim, time.ndim) == 0:
         raise ValueError("effect, se, information_fraction and spending_time need an axis of looks, their last one")
+    check_axis("looks", effect=estimate, se=spread, information_fraction=fraction, spending_time=time)
     unknown = ~np.isin(np.asarray(design).astype(np.str_), ("per_side", "symmetric"))
     if np.any(unknown):
         raise UnknownDesignError(
@@ -272,7 +279,8 @@ def repeated_looks(
     two_sided = side == "two_sided"
     sided = np.where(two_sided, design_, "one_sided")
     with np.errstate(all="ignore"):
-        usable = np.where(np.isfinite(estimate) & np.isfinite(spread) & (spread > 0.0), spread, np.nan)
+        known = np.isfinite(estimate) & np.isfinite(null_)[:, np.newaxis]
+        usable = np.where(known & np.isfinite(spread) & (spread > 0.0), spread, np.nan)
         z = (estimate - null_[:, np.newaxis]) / usable
         towards = np.where(two_sided[:, np.newaxis], np.abs(z), np.where((side == "less")[:, np.newaxis], -z, z))
 

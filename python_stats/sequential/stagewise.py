@@ -9,6 +9,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from python_stats.arguments import check_axis
 from python_stats.sequential.group_sequential import LEAST_INCREMENT
 from python_stats.sequential.recursive_integration import crossing_probability
 from python_stats.wald import check_alternative, tail_alpha
@@ -115,8 +116,15 @@ def stagewise_interval(
     """
     fraction, boundary = (np.asarray(x, dtype=np.float64) for x in (information_fraction, z_boundary))
     per_look = [np.asarray(effect, dtype=np.float64), np.asarray(se, dtype=np.float64), fraction, boundary]
+    check_axis("looks", effect=effect, se=se, information_fraction=fraction, z_boundary=boundary)
     tail = tail_alpha(alpha, alternative)
-    per_row = [np.asarray(stopped_at), tail, check_alternative(alternative), np.asarray(null, dtype=np.float64)]
+    stopped = np.asarray(stopped_at)
+    per_row = [
+        stopped if stopped.size else stopped.astype(np.intp),
+        tail,
+        check_alternative(alternative),
+        np.asarray(null, dtype=np.float64),
+    ]
     arrays = np.broadcast_arrays(*per_look, *(row[..., np.newaxis] for row in per_row))
     shape = arrays[0].shape
     estimate, spread, fraction, boundary = (array.reshape(-1, shape[-1]) for array in arrays[:4])

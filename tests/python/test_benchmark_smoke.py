@@ -41,6 +41,8 @@ def scripts() -> Iterator[dict[str, ModuleType]]:
         "fact_section",
         "inference_section",
         "analysis_section",
+        "library_run",
+        "library_section",
         "resampling_section",
         "run",
     )
@@ -333,6 +335,39 @@ def test_analysis_makes_every_comparison_and_shows_what_one_costs(scripts: dict[
     text = scripts["analysis_section"].section([one, one])
     assert "at most 10" in text and "Peak memory" in text
     _assert_tables_are_square(text)
+
+
+@pytest.fixture(scope="module")
+def beside_libraries(scripts: dict[str, ModuleType]) -> dict[str, Any]:
+    """Run every pair of the library section once on few comparisons, without waiting for the clock."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scripts["library_run"], "LEAST_SECONDS", 0.0)
+        found = scripts["library_run"].run(cells=200, few=20)
+    return {**found, "imports": {"scipy.stats": 1.5}}
+
+
+def test_libraries_give_our_numbers_but_for_the_known_error(
+    scripts: dict[str, ModuleType], beside_libraries: dict[str, Any]
+) -> None:
+    assert scripts["library_section"].check(beside_libraries) is beside_libraries
+    wrong = {pair["name"] for pair in beside_libraries["pairs"] if pair["differ"]}
+    # A library that has mended its cubic should lose its mark, and ours the reason.
+    assert wrong == {"miettinen_nurminen_interval", "mee_interval", "farrington_manning"}
+
+
+def test_a_library_that_differs_stops_the_section(
+    scripts: dict[str, ModuleType], beside_libraries: dict[str, Any]
+) -> None:
+    pairs = [{**pair, "differ": 1} for pair in beside_libraries["pairs"]]
+    with pytest.raises(scripts["processes"].BenchmarkError, match="welch_t"):
+        scripts["library_section"].check({**beside_libraries, "pairs": pairs})
+
+
+def test_the_library_section_shows_every_pair(scripts: dict[str, ModuleType], beside_libraries: dict[str, Any]) -> None:
+    text = scripts["library_section"].section([beside_libraries, beside_libraries])
+    _assert_tables_are_square(text)
+    for pair in beside_libraries["pairs"]:
+        assert f"| `{pair['name']}` | {pair['library']} |" in text
 
 
 def _assert_tables_are_square(text: str) -> None:

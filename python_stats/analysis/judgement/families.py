@@ -10,10 +10,8 @@ from python_stats.analysis.judgement.headline import Headlines
 from python_stats.analysis.settings import DEFAULTS, Settings
 from python_stats.analysis.table.comparisons import BoolArray, Comparisons, FloatArray, IntArray
 from python_stats.families.dunnett import many_to_one
-from python_stats.families.multiplicity import adjust
+from python_stats.families.multiplicity import METHOD_ALIASES, adjust
 from python_stats.families.storey import storey_q
-
-CORRECTIONS = {"bh": "benjamini_hochberg", "by": "benjamini_yekutieli"}
 
 # In a smaller family the share of true nulls is a rough guess, and what it gains over taking all to be true is little.
 STOREY_NEEDS = 100
@@ -70,9 +68,9 @@ def _wanted(table: Comparisons, settings: Settings) -> tuple[IntArray, NDArray[n
     """Return the correction that each comparison asks for, as a place in a list of methods, and the list."""
     own, named = table.words("correction")
     role, roles = table.words("role")
-    by_name = [CORRECTIONS.get(name, name) for name in named]
+    by_name = [METHOD_ALIASES.get(name, name) for name in named]
     by_role = [settings.correction.get(name, "none") for name in roles]
-    by_role = [CORRECTIONS.get(name, name) for name in by_role]
+    by_role = [METHOD_ALIASES.get(name, name) for name in by_role]
     # What a family that is too small, or shares too little, gets instead is in the list too.
     fallback = ("benjamini_hochberg", "bonferroni")
     methods = np.array(list(dict.fromkeys([*by_name, *by_role, "none", *fallback])), dtype=object)

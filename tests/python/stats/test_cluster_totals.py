@@ -239,3 +239,18 @@ def test_columns_of_different_rows_are_refused_in_words(change, message):
     arguments = {"cell": ONE, "size": SIZE, "numerator": TOTAL} | change
     with pytest.raises(ValueError, match=message):
         cluster_moments(**arguments)
+
+
+@pytest.mark.parametrize("reduce", [cluster_moments, cluster_mean_moments])
+def test_a_cluster_without_units_is_left_out_whatever_its_totals(reduce):
+    cell, size, numerator, denominator = [0, 0, 0, 1, 1], [10.0, 20.0, 30.0, 5.0, 6.0], [1.0, 4.0, 10.0, 2.0, 3.0], None
+    want = reduce(cell, size, numerator, denominator)
+    for total in (99.0, np.nan):
+        got = reduce([*cell, 0], [*size, 0.0], [*numerator, total], denominator)
+        for field in want._fields:
+            np.testing.assert_array_equal(getattr(got, field), getattr(want, field), err_msg=field)
+    # A ratio too, though its own denominator is not zero there.
+    base = [9.0, 8.0, 7.0, 6.0, 5.0]
+    want, got = reduce(cell, size, numerator, base), reduce([*cell, 1], [*size, 0.0], [*numerator, 7.0], [*base, 3.0])
+    for field in want._fields:
+        np.testing.assert_array_equal(getattr(got, field), getattr(want, field), err_msg=field)

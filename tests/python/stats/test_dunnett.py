@@ -200,3 +200,23 @@ def test_familywise_error_in_lopsided_arms(equal, runs):
 def test_wrong_arguments_are_refused_in_words(options, words):
     with pytest.raises(ValueError, match=words):
         dunnett(*cell(CONTROL, DRUG_A, DRUG_B), **options)
+
+
+def test_a_control_variance_above_the_effects_is_no_part_of_it():
+    effect, se = np.array([[2.0, 3.0, 1.0]]), np.array([[1.0, 0.5, 1.0]])
+    got = many_to_one(effect, se, 0.5)
+    assert np.isnan(got.comparison.p_value[0, 1])
+    assert np.isnan(got.comparison.ci_low[0, 1]) and np.isnan(got.comparison.ci_high[0, 1])
+    # The others are corrected for each other only.
+    alone = many_to_one(effect[:, [0, 2]], se[:, [0, 2]], 0.5)
+    np.testing.assert_array_equal(got.comparison.p_value[:, [0, 2]], alone.comparison.p_value)
+    # All of the variance is the control's, up to rounding: one test.
+    same = many_to_one([2.0, 2.0], [0.3, 0.3], 0.3**2 * (1 + 1e-12))
+    assert np.all(np.isfinite(same.comparison.p_value))
+
+
+def test_few_degrees_of_freedom_take_neither_time_nor_memory():
+    """Degrees of freedom of 1e-9 asked for 10**11 nodes."""
+    got = many_to_one([[2.0, 3.0]] * 3, [[1.0, 1.0]] * 3, 0.5, [[1e-9], [1e-300], [0.2]])
+    p = got.comparison.p_value
+    assert np.all((p > 0.5) & (p <= 1.0))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from python_stats.means.geometric import geometric_means
+from python_stats.means.welch import welch_t
 
 RNG = np.random.default_rng(8)
 CONTROL, TREATMENT = RNG.lognormal(2.0, 1.1, 83), RNG.lognormal(2.3, 0.7, 61)
@@ -96,3 +97,15 @@ def test_wrong_arguments_are_refused_in_words():
         geometric_means(0, 1, 9, 0, 1, 9, alpha=0)
     with pytest.raises(ValueError, match="alternative"):
         geometric_means(0, 1, 9, 0, 1, 9, alternative="larger")
+
+
+def test_means_beyond_the_range_of_doubles_are_nan_and_the_test_stands():
+    got = geometric_means([900.0, 1.0, 800.0], 1.0, 50, [901.0, 900.0, 3.0], 1.0, 50)
+    want = welch_t([900.0, 1.0, 800.0], 1.0, 50, [901.0, 900.0, 3.0], 1.0, 50)
+    np.testing.assert_array_equal(got.comparison.p_value, want.p_value)
+    for field in ("effect", "se", "ci_low", "ci_high"):
+        assert np.all(np.isnan(getattr(got.comparison, field))), field
+    # The ratio of two such means is known all the same.
+    np.testing.assert_allclose(got.lift.lift, [np.expm1(1.0), np.nan, -1.0], rtol=1e-12)
+    assert np.isnan(got.lift.ci_low[1]) and np.isnan(got.lift.ci_high[1])
+    assert got.lift.method.tolist() == ["log_t", "undefined", "log_t"]

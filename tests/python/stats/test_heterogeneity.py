@@ -349,3 +349,18 @@ def test_wrong_arguments_are_refused_in_words():
         shrink([1.0, 2.0], [1.0, 1.0], [0, 3], 2)
     with pytest.raises(ValueError, match="alpha"):
         shrink([1.0, 2.0], [1.0, 1.0], alpha=2.0)
+
+
+@pytest.mark.parametrize("function", [cochran_q, fixed_effect, random_effects])
+def test_standard_errors_beyond_the_range_of_their_squares_are_no_part_of_a_group(function):
+    want = function([1.0, 3.0, 2.0], [0.5, 0.5, 0.7])
+    for error in (1e200, 1e-200, np.inf, 5e-324):
+        got = function([1.0, 3.0, 2.0, 9.0], [0.5, 0.5, 0.7, error])
+        for field in want._fields:
+            np.testing.assert_array_equal(getattr(got, field), getattr(want, field), err_msg=field)
+
+
+def test_an_effect_that_overflows_has_no_pooled_effect():
+    got = fixed_effect([1e308, 1e308, 1e308], [0.1, 0.1, 0.1])
+    assert np.isnan(got.effect[0]) and np.isnan(got.p_value[0]) and np.isnan(got.ci_high[0])
+    assert np.isnan(cochran_q([1e300, -1e300], [0.1, 0.1]).p_value[0])

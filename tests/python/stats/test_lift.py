@@ -255,3 +255,25 @@ def test_fieller_never_disagrees_with_the_test_of_the_effect():
 def test_an_unknown_lift_method_is_refused():
     with pytest.raises(ValueError, match="log_delta, fieller"):
         lift_interval(1.0, 0.1, 10.0, 0.1, method="katz")
+
+
+@pytest.mark.parametrize("function", [log_delta_lift, linear_delta_lift, fieller_lift, lift_interval])
+def test_a_lift_of_minus_one_without_variance_is_undefined(function):
+    """No unit of treatment did anything: the lift is known, its error is not."""
+    got = function(-10.0, 0.14, 10.0, 0.14)
+    assert float(got.lift) == -1.0
+    assert str(got.method) == "undefined"
+    assert np.isnan(got.se) and np.isnan(got.ci_low) and np.isnan(got.ci_high)
+    # With values on either side of zero treatment has a variance, and the lift an interval.
+    some = function(-10.0, 0.2, 10.0, 0.14)
+    assert some.ci_low < -1.0 < some.ci_high
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("function", [log_delta_lift, linear_delta_lift, fieller_lift, lift_interval])
+def test_an_infinite_number_gives_no_interval(function, place):
+    numbers = [0.5, 0.2, 10.0, 0.14]
+    numbers[place] = np.inf
+    got = function(*numbers)
+    assert np.isnan(got.ci_low) and np.isnan(got.ci_high)
+    assert str(got.method) == "undefined"

@@ -271,3 +271,19 @@ def test_a_hundred_thousand_cells_at_once():
 def test_wrong_arguments_are_refused_in_words(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("second", [[3.0, 4.0], (3.0, 4.0)])
+def test_a_list_that_holds_an_array_is_one_cell_per_element(second):
+    """An array beside a list of the same length was read as the columns of two units."""
+    got = moments_of([np.array([1.0, 2.0]), second])
+    np.testing.assert_array_equal(got.n, [2.0, 2.0])
+    np.testing.assert_array_equal(got.mean, [[1.5], [3.5]])
+    np.testing.assert_array_equal(moments_of([second, np.array([1.0, 2.0, 6.0])]).n, [2.0, 3.0])
+    # Plain lists are an array, as they are for NumPy: two units of two variables.
+    np.testing.assert_array_equal(moments_of([[1.0, 2.0], [3.0, 4.0]]).mean, [2.0, 3.0])
+
+
+def test_a_number_beside_an_array_is_refused_in_words():
+    with pytest.raises(ValueError, match="element 1 is a single value"):
+        moments_of([np.array([1.0, 2.0]), 3.0])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from python_stats.families.multiplicity import METHODS, adjust
+from python_stats.families.multiplicity import METHOD_ALIASES, METHODS, adjust
 
 # p.adjust's names for ours.
 IN_R = {
@@ -198,3 +198,13 @@ def test_a_million_p_values_in_fifty_thousand_families():
 def test_wrong_arguments_are_refused_in_words(arguments, words):
     with pytest.raises(ValueError, match=words):
         adjust(*arguments)
+
+
+@pytest.mark.parametrize(("alias", "method"), METHOD_ALIASES.items())
+def test_plans_may_call_a_method_by_its_short_name(alias, method):
+    p = np.array([0.01, 0.02, 0.04, 0.5])
+    np.testing.assert_array_equal(adjust(p, 0, alias), adjust(p, 0, method))
+    # One family may not mix methods, but an alias is the same method.
+    np.testing.assert_array_equal(adjust(p, 0, [alias, method, alias, method]), adjust(p, 0, method))
+    with pytest.raises(ValueError, match="bh, by"):
+        adjust(p, 0, "fdr")

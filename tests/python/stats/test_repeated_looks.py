@@ -169,11 +169,40 @@ def test_cells_together_are_cells_alone():
     for row in range(count):
         alone = repeated_looks(effect[row], se[row], t[row], **{key: value[row] for key, value in columns.items()})
         for field in together._fields:
-            here, there = getattr(alone, field), getattr(together, field)[row]
-            # Which levels are solved depends on the largest statistic of the schedule: p-values are interpolated alike,
-            # not identically.
-            tolerance = 1e-3 if "p_value" in field else 1e-6
-            np.testing.assert_allclose(here, there, rtol=tolerance, atol=1e-9, err_msg=field)
+            np.testing.assert_array_equal(getattr(alone, field), getattr(together, field)[row], err_msg=field)
+
+
+@pytest.mark.parametrize(("options", "sided"), DESIGNS)
+def test_a_small_statistic_is_the_same_beside_a_large_one_of_its_design(options, sided):
+    z = np.array([0.1, 0.4, 2.2, 9.0])[:, np.newaxis] * np.ones(4)
+    z = -z if options.get("alternative") == "less" else z
+    together = repeated_looks(z, np.ones(4), T, **options).repeated_p_value
+    for row in range(4):
+        np.testing.assert_array_equal(repeated_looks(z[row], np.ones(4), T, **options).repeated_p_value, together[row])
+
+
+@pytest.mark.parametrize("alternative", ["two_sided", "greater", "less"])
+def test_p_of_a_single_look_is_the_fixed_one_up_to_1(alternative):
+    """A grid of levels that ended above alpha gave .6916 for z = .1."""
+    z = np.linspace(-2.9, 2.9, 59)
+    fixed = wald(z, 1.0, alternative=alternative).p_value
+    got = [float(repeated_looks([x], [1.0], [1.0], alternative=alternative).sequential_p_value[0]) for x in z]
+    # Below the boundary of the lowest level (p = .992, one-sided .9987) p is 1.
+    np.testing.assert_allclose(got, np.where(fixed > 0.99, got, fixed), rtol=1e-5)
+    assert np.all(np.array(got) >= fixed * (1 - 1e-5))
+    assert got[list(z.round(6)).index(0.1)] == pytest.approx(0.9203, abs=1e-4) or alternative != "two_sided"
+
+
+@pytest.mark.parametrize(("options", "sided"), DESIGNS)
+def test_p_above_a_third_is_the_level_whose_boundary_is_reached(options, sided):
+    spending = {key: value for key, value in options.items() if key in ("spending", "parameter")}
+    wanted = np.array([0.35, 0.5, 0.7, 0.9, 0.97])
+    boundary = spending_boundaries(np.tile(T, (5, 1)), alpha=wanted, sided=sided, **spending).z_boundary
+    sign = -1.0 if options.get("alternative") == "less" else 1.0
+    for level, z in zip(wanted, boundary, strict=True):
+        # A hair above the boundary of the level: the smallest level that rejects is just below it.
+        alone = repeated_looks(sign * (z + 1e-9), np.ones(4), T, **options).repeated_p_value
+        np.testing.assert_allclose(alone, level, rtol=2e-3)
 
 
 def test_wrong_arguments_are_refused_in_words():

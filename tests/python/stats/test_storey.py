@@ -36,15 +36,22 @@ def test_storey_qvalue(oracle_case):
     case.check("n_BH_le_05", (adjust(p, 0, "benjamini_hochberg") <= 0.05).sum())
 
 
+def p_values_with(at_lambda):
+    """Return p-values whose shares above each lambda, over 1 - lambda, are the ones given."""
+    grid, tests = np.array(LAMBDAS), 400_000
+    above = np.round(np.asarray(at_lambda) * (1 - grid) * tests).astype(int)
+    assert np.all(np.diff(above) <= 0)
+    between = np.append((grid[:-1] + grid[1:]) / 2, 0.99)
+    return np.repeat([0.01, *between], -np.diff([tests, *above, 0]))
+
+
 def test_smoother_reproduces_a_straight_line_and_nothing_rougher():
     """A smoothing spline leaves lines alone; with three degrees of freedom it does not follow a zigzag."""
-    from python_stats.families.storey import _weights_at_last
-
     grid = np.array(LAMBDAS)
-    weights = _weights_at_last(LAMBDAS)
-    np.testing.assert_allclose(weights.sum(), 1)
-    np.testing.assert_allclose(weights @ (2 - 3 * grid), 2 - 3 * grid[-1])
-    assert abs(weights @ np.tile([1, -1], 10)[:19]) < 0.2
+    line = 0.95 - 0.2 * grid
+    assert storey_q(p_values_with(line)).pi0[0] == pytest.approx(line[-1], abs=1e-4)
+    zigzag = 0.8 + 0.01 * np.tile([1, -1], 10)[:19]
+    assert storey_q(p_values_with(zigzag)).pi0[0] == pytest.approx(0.8, abs=0.2 * 0.01 + 1e-4)
 
 
 def test_pi0_is_near_the_planted_share_of_nulls():
