@@ -2,8 +2,8 @@
 
 `facts`: from tables of facts to results, beside a hand-written query and tea-tasting (minutes, gigabytes of disk).
 `inference`: from moments to effects, beside gbstats and tea-tasting. `analysis`: the inference models on a whole
-programme, from frame to frame. `resampling`: quantiles and bootstraps beside the scan of their inputs. `library`: single
-functions beside those of scipy and statsmodels. A section that is not asked for keeps its recorded results.
+programme, from frame to frame. `resampling`: quantiles and bootstraps beside the scan of their inputs. `library`:
+single functions beside those of scipy and statsmodels. A section that is not asked for keeps its recorded results.
 """
 
 from __future__ import annotations
