@@ -205,7 +205,7 @@ def exposed_in_window(rows: pd.DataFrame) -> np.ndarray:
 
 def compiled(project, model: str) -> str:
     """The SQL of the last run of a model."""
-    return next((project.dbt.work / "target" / "run").rglob(f"experiments__{model}.sql")).read_text()
+    return next((project.dbt.work / "target" / "run").rglob(f"{model}.sql")).read_text()
 
 
 def test_triggered_mean_is_welch_on_the_exposed_units(built, programme):
