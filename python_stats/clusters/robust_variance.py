@@ -21,9 +21,6 @@ from python_stats.wald import Comparison, wald
 KINDS = ("CR0", "CR1", "CR1P", "CR1S", "CR2", "CR3", "CV3")
 WORKING_MODELS = ("units", "clusters")
 
-# Fewer clusters than this in both arms together bias CR0 and CR1 downwards: warn, and use CR2.
-FEW_CLUSTERS = 50
-
 # When randomisation inference should stand beside the t interval: fewer clusters than this in the smaller arm, or sizes
 # so unequal that an arm's own degrees of freedom, 1 / trace_squared_cr2, are below this share of its clusters minus
 # one. In a simulation (normal cluster effects, correlation 0.1, 40 000 repetitions) the 5 % of CR2's t test came out as

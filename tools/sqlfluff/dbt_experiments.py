@@ -73,11 +73,6 @@ def sample_ratio_check(check_name: str, end_of_message: str) -> str:
     return "select 1 as one"
 
 
-def fact_ledger() -> str:
-    """Return a column of the ledger."""
-    return "n_rows"
-
-
 def input_view(table: str) -> str:
     """Return a query."""
     return "select 1 as one"
