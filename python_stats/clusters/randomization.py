@@ -230,6 +230,7 @@ def randomization_test(
     denominator: npt.ArrayLike | None = None,
     stratum: npt.ArrayLike | None = None,
     *,
+    cluster: npt.ArrayLike | None = None,
     statistic: str = "mean",
     draws: int = 9999,
     max_exact: int = 200_000,
@@ -269,6 +270,9 @@ def randomization_test(
         Total of a ratio's denominator; the size when absent.
     stratum : array_like, shape (R,), optional
         Stratum within which the clusters were assigned (any sortable labels); one stratum when absent.
+    cluster : array_like, shape (R,), optional
+        Name of the cluster (any sortable labels), by which it gets its draws. Without names its totals stand for it:
+        where they are sums whose last digits depend on the order of summation, so do the draws.
     statistic : {"mean", "weighted"}, default "mean"
         What is compared.
     draws : int, default 9999
@@ -333,9 +337,10 @@ def randomization_test(
     pre = np.zeros(np.shape(size)) if covariate is None else covariate
     pre_denominator = size if covariate_denominator is None else covariate_denominator
     label = np.zeros(np.shape(size)) if stratum is None else np.asarray(stratum)
+    name = np.zeros(np.shape(size)) if cluster is None else np.asarray(cluster)
     index, count = cluster_rows(
         comparison, comparisons, treated=treated, size=size, numerator=numerator, denominator=denominator,
-        stratum=label, covariate=pre, covariate_denominator=pre_denominator,
+        stratum=label, cluster=name, covariate=pre, covariate_denominator=pre_denominator,
     )  # fmt: skip
     side, level = np.broadcast_to(side, (count,)), np.broadcast_to(level, (count,))
     slope = np.broadcast_to(np.asarray(theta, dtype=np.float64), (count,))
@@ -344,6 +349,9 @@ def randomization_test(
         np.asarray(x, dtype=np.float64) for x in (size, numerator, denominator, pre, pre_denominator)
     )
     _, label = np.unique(label, return_inverse=True)
+    _, name = np.unique(name, return_inverse=True)
+    # A cluster with units in both arms is one in each.
+    name = name if cluster is None else 2 * name + arm
     present = units != 0.0
     if statistic == "mean":
         present &= base != 0.0
@@ -353,14 +361,14 @@ def randomization_test(
     blocks = int(block.max(initial=-1)) + 1
     arm_clusters = np.bincount(2 * block + arm, weights=present, minlength=2 * blocks).reshape(-1, 2)
     present &= np.all(arm_clusters > 0.0, axis=1)[block]
-    columns = (index, arm, total, base, block, pre, pre_base)
-    index, arm, total, base, block, pre, pre_base = (column[present] for column in columns)
+    columns = (index, arm, total, base, block, pre, pre_base, name)
+    index, arm, total, base, block, pre, pre_base, name = (column[present] for column in columns)
 
     with np.errstate(all="ignore"):
         if statistic == "mean":
             total, base = total / base, np.where(base > 0.0, 1.0, -1.0)
         # The draws that a cluster gets must not depend on the order of the rows.
-        order = np.lexsort((arm, pre, total, base, block, index))
+        order = np.lexsort((arm, pre, total, base, name, block, index))
         clusters = np.bincount(index, minlength=count)
         place = np.arange(index.size) - np.repeat(np.cumsum(clusters) - clusters, clusters)
         drawn_order = reproducible_order(np.broadcast_to(np.asarray(seed), (count,))[index[order]], place)

@@ -177,6 +177,7 @@ def wild_cluster_bootstrap(
     numerator: npt.ArrayLike,
     denominator: npt.ArrayLike | None = None,
     *,
+    cluster: npt.ArrayLike | None = None,
     weights: str = "rademacher",
     impose_null: bool = True,
     scores: str = "residuals",
@@ -211,6 +212,9 @@ def wild_cluster_bootstrap(
         Total of the outcome over the cluster's units.
     denominator : array_like, shape (R,), optional
         Total of a ratio's denominator; the size when absent.
+    cluster : array_like, shape (R,), optional
+        Name of the cluster (any sortable labels), by which it gets its draws. Without names its totals stand for it:
+        where they are sums whose last digits depend on the order of summation, so do the draws.
     weights : {"rademacher", "webb"}, default "rademacher"
         Signs, or Webb's six points, which have more distinct draws below ten clusters.
     impose_null : bool, default True
@@ -268,13 +272,14 @@ def wild_cluster_bootstrap(
         raise ValueError(f"draws must be at least 1; found {draws}")
     side, level = check_alternative(alternative), check_alpha(0.5 if alpha is None else alpha)
     denominator = size if denominator is None else denominator
+    name = np.zeros(np.shape(size)) if cluster is None else np.asarray(cluster)
     index, count = cluster_rows(
-        comparison, comparisons, treated=treated, size=size, numerator=numerator, denominator=denominator
+        comparison, comparisons, treated=treated, size=size, numerator=numerator, denominator=denominator, cluster=name
     )
     side, level = np.broadcast_to(side, (count,)), np.broadcast_to(level, (count,))
     arm = np.asarray(treated).astype(bool).astype(np.intp)
     units, total, base = (np.asarray(x, dtype=np.float64) for x in (size, numerator, denominator))
-    order = np.lexsort((total, base, arm, index))
+    order = np.lexsort((total, base, np.unique(name, return_inverse=True)[1], arm, index))
     order = order[units[order] != 0.0]
     index, arm, units, total, base = index[order], arm[order], units[order], total[order], base[order]
 

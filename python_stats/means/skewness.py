@@ -16,7 +16,11 @@ _ROUNDING = 16.0 * np.finfo(np.float64).eps
 
 
 def third_moment_of_combination(
-    moments: Moments, sums_of_triples: npt.ArrayLike, weights: npt.ArrayLike
+    moments: Moments,
+    sums_of_triples: npt.ArrayLike,
+    weights: npt.ArrayLike,
+    *,
+    spread: npt.ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """Third central moment of a weighted sum of two variables of the same units.
 
@@ -31,12 +35,16 @@ def third_moment_of_combination(
         Sums of ``a**3``, ``a**2 * b``, ``a * b**2`` and ``b**3`` of the two variables over all units.
     weights : array_like, shape (..., 2)
         Weight of each variable. One that weighs nothing may be missing.
+    spread : array_like, shape (...), optional
+        Variance beside which the rounding of the moment must be small; that of the weighted sum when absent. An arm
+        that hardly varies has a third moment of its own that is all rounding, and none to speak of beside an arm that
+        does.
 
     Returns
     -------
     ndarray, shape (...)
-        NaN where a needed sum is missing or overflows, and where the sums are so large beside what is left of them
-        (values far from zero, a covariate that explains nearly all) that it would be rounding.
+        NaN where a needed sum is missing or overflows, and where the sums are so large beside the spread (values far
+        from zero, a covariate that explains nearly all) that it would be rounding.
 
     Raises
     ------
@@ -80,7 +88,8 @@ def third_moment_of_combination(
             both = w[..., a] * w[..., b]
             if np.any(both):
                 variance = variance + np.where(both == 0.0, 0.0, both * cov[..., a, b])
-        rounded = size * _ROUNDING > KNOWN * np.maximum(variance, 0.0) ** 1.5
+        beside = variance if spread is None else np.asarray(spread, dtype=np.float64)
+        rounded = size * _ROUNDING > KNOWN * np.maximum(beside, 0.0) ** 1.5
         return np.where(np.isfinite(total) & ~rounded, total, np.nan)
 
 

@@ -53,6 +53,7 @@ class _Clusters(NamedTuple):
     comparison: IntArray
     arm: IntArray
     n: FloatArray
+    name: NDArray[np.str_]
     rows: pd.DataFrame
 
 
@@ -168,6 +169,7 @@ def _clusters(table: Comparisons, totals: pd.DataFrame) -> _Clusters:
         rows["comparison"].to_numpy(dtype=np.intp),
         rows["arm"].to_numpy(dtype=np.intp),
         rows["n"].to_numpy(dtype=np.float64),
+        rows["cluster_id"].to_numpy(dtype=np.str_),
         rows,
     )
 
@@ -264,6 +266,7 @@ def _randomization_rows(
     used = theta[clusters.comparison] != 0.0
     test = randomization_test(
         clusters.comparison, clusters.arm, clusters.n, above, metric.base, statistic="weighted",
+        cluster=clusters.name,
         covariate=np.where(used, before, 0.0), covariate_denominator=np.where(used, covariate.base, clusters.n),
         theta=theta, max_exact=MAX_EXACT, comparisons=len(table), **plan,
     )  # fmt: skip
@@ -287,6 +290,7 @@ def _bootstrap_rows(
         clusters.n,
         adjusted,
         base,
+        cluster=clusters.name,
         scores="jackknifed",
         comparisons=len(table),
         **plan,

@@ -9,6 +9,7 @@ import numpy as np
 from python_stats.analysis.table.arms import arm_moments
 from python_stats.analysis.table.comparisons import ARMS, BoolArray, Comparisons, FloatArray
 from python_stats.means.skewness import pooled_skewness, skewness_of_difference, third_moment_of_combination
+from python_stats.means.welch import variance_above_rounding
 from python_stats.moments import linear_combination
 
 # Sums of products of three variables, in the order of `third_moment_of_combination`.
@@ -110,25 +111,36 @@ def _skewness(
 ) -> EffectSkewness:
     use = [0, 2] if second == "covariate" else [0, 1]
     clustered = table.flag("is_clustered")
-    parts, counts = [], []
-    for arm, own in zip(ARMS, weights, strict=True):
-        moments = arm_moments(table, arm, use)
-        variance = linear_combination(moments, own[:, None, :]).cov[:, 0, 0]
-        third = third_moment_of_combination(moments, _triples(table, arm, second, ""), own)
-        count = moments.n
+    arms = [arm_moments(table, arm, use) for arm in ARMS]
+    triples = [_triples(table, arm, second, "") for arm in ARMS]
+    spreads = [
+        linear_combination(moments, own[:, None, :]).cov[:, 0, 0] for moments, own in zip(arms, weights, strict=True)
+    ]
+    with np.errstate(all="ignore"):
+        pooled = sum((moments.n - 1) * spread for moments, spread in zip(arms, spreads, strict=True))
+        pooled = pooled / (arms[0].n + arms[1].n)
+    parts, counts, own_skewness = [], [], []
+    for place, (arm, own) in enumerate(zip(ARMS, weights, strict=True)):
+        given, variance, count = (arms[place], triples[place], own), spreads[place], arms[place].n
+        own_third = third = third_moment_of_combination(*given)
+        if np.isnan(third).any():
+            # An arm of equal values, wherever they lie, is no reason not to know how skewed the other one is.
+            third = np.where(np.isnan(third), third_moment_of_combination(*given, spread=pooled), third)
         if clustered.any():
             totals = _of_clusters(table, arm, use, second, own)
             variance, third, count = (
                 np.where(clustered, by_cluster, by_unit)
                 for by_cluster, by_unit in zip(totals, (variance, third, count), strict=True)
             )
+            own_third = np.where(clustered, third, own_third)
         parts += [variance, third, count]
         counts.append(count)
+        with np.errstate(all="ignore"):
+            own_skewness.append(np.where(variance > 0, np.nan_to_num(count * own_third / variance**1.5), 0.0))
     values = pooled_skewness(*parts)
     with np.errstate(all="ignore"):
         # Arms of different spread look skewed together: what is clear must be so of each in its own spread, too.
-        own = [np.nan_to_num(count * third / variance**1.5) for variance, third, count in (parts[:3], parts[3:])]
-        least = np.minimum(np.abs(values), np.abs(own[0] + own[1]) / (counts[0] + counts[1]))
+        least = np.minimum(np.abs(values), np.abs(own_skewness[0] + own_skewness[1]) / (counts[0] + counts[1]))
         is_clear = least > CLEAR * np.sqrt(6.0 / (counts[0] + counts[1]))
         return EffectSkewness(skewness_of_difference(values, *counts), is_clear, np.where(clustered, 1.0, widening))
 
@@ -146,7 +158,8 @@ def _of_clusters(
     triples = _triples(table, arm, second, "cluster_")
     with np.errstate(all="ignore"):
         # Effective covariances are sums of products of the totals over the units.
-        variance = linear_combination(robust, weights[:, None, :]).cov[:, 0, 0] * robust.n / (count - 1)
+        combined = linear_combination(robust, weights[:, None, :])
+        variance = variance_above_rounding(combined.cov[:, 0, 0], combined.mean[:, 0]) * robust.n / (count - 1)
         third = np.zeros(count.size)
         for place, (power, times) in enumerate(((0, 1), (1, 3), (2, 3), (3, 1))):
             factor = times * weights[:, 0] ** (3 - power) * weights[:, 1] ** power

@@ -82,7 +82,6 @@ def _rows_of_one_kind(
     ratio: bool,
 ) -> list[EstimateRows]:
     """Decide which of both estimates stand, which are corrected and which refused, and lay them out."""
-    status = status_after(table, raw.comparison)
     with np.errstate(all="ignore"):
         reduction = 1 - (adjusted.comparison.se / raw.comparison.se) ** 2
     few_events = rate_counts(table).fewest_expected < CLUSTERED_EVENTS * settings.exact_below
@@ -93,6 +92,8 @@ def _rows_of_one_kind(
     everywhere = np.ones(len(table), dtype=bool)
     is_raw_skewed = np.zeros(len(table), dtype=bool)
     for estimate, there, gained in ((raw, everywhere, np.zeros(len(table))), (adjusted, is_adjusted, reduction)):
+        # Each its own: a perfect covariate leaves an adjusted estimate no variance, and no test.
+        status = status_after(table, estimate.comparison)
         better = corrected(table, estimate, there, widening, settings)
         refused = better.is_refused
         if estimate is raw:

@@ -14,6 +14,7 @@ from python_stats.analysis.estimators.rate_counts import rate_counts
 from python_stats.analysis.table.arms import arm_moments
 from python_stats.analysis.table.comparisons import ARMS, BoolArray, Comparisons, FloatArray
 from python_stats.analysis.table.metric_types import is_rate
+from python_stats.means.welch import ROUNDING, variance_above_rounding
 from python_stats.moments import Moments
 from python_stats.rates.proportions import two_proportion_z
 from python_stats.wald import Comparison, wald
@@ -82,17 +83,15 @@ def of_clusters(table: Comparisons, *, ratio: bool) -> RawAndAdjusted:
     df = cluster_df(table)
     theta = np.nan_to_num(result.theta)
     with np.errstate(all="ignore"):
-        # Variances of the means: outcome, covariate and both, per arm. Without a covariate theta is 0.
-        own, pre, both = (
-            [np.nan_to_num(arm.cov[:, i, j], nan=np.nan if (i, j) == (0, 0) else 0.0) / arm.n for arm in arms]
-            for i, j in ((0, 0), (1, 1), (0, 1))
+        # Without a covariate theta is 0, and its moments take no part.
+        raw_var, adjusted_var = (
+            sum(_variance(arm, slope) / arm.n for arm in arms) for slope in (np.zeros(theta.size), theta)
         )
-        raw_var = own[0] + own[1]
-        adjusted_var = raw_var + theta**2 * (pre[0] + pre[1]) - 2 * theta * (both[0] + both[1])
+        own, both = (np.nan_to_num(arms[0].cov[:, 0, j], nan=(np.nan, 0.0)[j]) / arms[0].n for j in (0, 1))
         raw = wald(result.unadjusted.effect, np.sqrt(raw_var), df, **plan)
-        adjusted = wald(result.comparison.effect, np.sqrt(np.maximum(adjusted_var, 0)), df, **plan)
+        adjusted = wald(result.comparison.effect, np.sqrt(adjusted_var), df, **plan)
     return _named(
-        table, ratio, "cluster", "cluster_cuped", result, raw, adjusted, np.sqrt(own[0]), theta * both[0] - own[0],
+        table, ratio, "cluster", "cluster_cuped", result, raw, adjusted, np.sqrt(own), theta * both - own,
         _control_variance(arms[0], theta),
     )  # fmt: skip
 
@@ -131,10 +130,18 @@ def _named(
 
 def _control_variance(control: Moments, theta: FloatArray) -> FloatArray:
     """Variance of the control's adjusted value: its part of the variance of every effect measured against it."""
-    slope = np.nan_to_num(theta)
     with np.errstate(all="ignore"):
-        pre, both = (np.nan_to_num(control.cov[:, i, 1]) for i in (1, 0))
-        return np.maximum(control.cov[:, 0, 0] + slope**2 * pre - 2 * slope * both, 0) / control.n
+        return _variance(control, np.nan_to_num(theta)) / control.n
+
+
+def _variance(arm: Moments, theta: FloatArray) -> FloatArray:
+    """Variance of ``y - theta * x``: 0 where it is the rounding of equal values, or of a perfect covariate."""
+    own = variance_above_rounding(arm.cov[:, 0, 0], arm.mean[:, 0])
+    pre, both = (np.nan_to_num(arm.cov[:, i, 1]) for i in (1, 0))
+    parts = own + theta**2 * pre
+    variance = parts - 2 * theta * both
+    size = np.abs(arm.mean[:, 0]) + np.abs(np.where(theta == 0.0, 0.0, theta * arm.mean[:, 1]))
+    return np.where(variance <= ROUNDING * parts, 0.0, variance_above_rounding(np.maximum(variance, 0.0), size))
 
 
 def _rates_by_counts(table: Comparisons, welch: Comparison) -> Comparison:

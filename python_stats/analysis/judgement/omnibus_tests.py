@@ -18,7 +18,9 @@ def omnibus_p_value(headlines: Headlines) -> FloatArray:
     """p-value of the hypothesis that all arms of a metric are equal, for metrics with several treatments.
 
     Rates compared by counts take the chi-square test of arms by outcomes; everything else Welch's analysis of variance
-    of the headline estimates, in which the control's part of every effect's variance is one arm of its own. Where a
+    of the headline estimates, in which the control's part of every effect's variance is one arm of its own. An
+    adjustment has another slope, and so another control, in each comparison: the control's variance is the mean of
+    theirs, so that neither names nor order of the treatments matter. Where a
     headline is a corrected estimate, that analysis does not hold either: there it is Bonferroni's minimum of the
     headlines' p-values.
 
@@ -45,10 +47,12 @@ def omnibus_p_value(headlines: Headlines) -> FloatArray:
     place = np.arange(rows.size) - first[which]
     shape = (first.size, place.max() + 2)
 
+    treatments = np.bincount(which, minlength=first.size)
+
     def arms(control: FloatArray, treatment: FloatArray) -> FloatArray:
-        """Lay a column out by cell: the control first, then the treatments."""
+        """Lay a column out by cell: the control first (the mean of what its comparisons say), then the treatments."""
         laid = np.full(shape, np.nan)
-        laid[:, 0] = control[rows][first]
+        laid[:, 0] = np.bincount(which, control[rows], minlength=first.size) / treatments
         laid[which, place + 1] = treatment[rows]
         return laid
 
@@ -58,7 +62,6 @@ def omnibus_p_value(headlines: Headlines) -> FloatArray:
     with np.errstate(all="ignore"):
         variance = arms(shared, headlines["effect_se"] ** 2 - shared)
         df = np.where(np.isfinite(clusters), clusters, n) - 1
-    treatments = np.bincount(which, minlength=first.size)
     counted = (is_rate(headlines.table) & headlines.is_by("difference", "exact"))[rows]
     by_counts = np.bincount(which, counted, minlength=first.size) == treatments
     result = np.full(first.size, np.nan)

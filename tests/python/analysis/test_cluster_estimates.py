@@ -330,6 +330,21 @@ def test_a_rebuild_gives_the_same_numbers_whatever_the_order_of_the_rows(tables)
     assert other.loc[drawn, "p_value"].to_numpy() == pytest.approx(first.loc[drawn, "p_value"].to_numpy(), abs=0.06)
 
 
+def test_trap_rounding_of_the_totals_does_not_choose_the_draws(tables):
+    rng = np.random.default_rng(43)
+    market = np.repeat(np.arange(14), 5)
+    # Every cluster has the same denominator, as a sum of other numbers: equal but for the last digits.
+    arms = [
+        {"cluster": market, "denominator": np.full(70, 0.1), "numerator": rng.normal(0.1, 0.1, 14)[market]}
+        for _ in range(2)
+    ]
+    comparisons, totals = tables(*arms, metric_type="ratio")
+    other = totals.assign(total_denominator=totals["total_denominator"] + rng.integers(-2, 3, len(totals)) * 1e-16)
+    first, second = (estimates(comparisons, each) for each in (totals, other))
+    for name in ("randomization", "wild_bootstrap"):
+        assert second.loc[name, "p_value"] == first.loc[name, "p_value"]
+
+
 def test_trap_clustered_data_analysed_as_rows(tables):
     """Ten markets of 400 units that differ by market only: rows would see 8,000 independent values."""
     rng = np.random.default_rng(53)

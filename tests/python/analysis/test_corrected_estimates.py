@@ -339,3 +339,64 @@ def test_a_planned_estimator_without_a_correction_shows_the_skewness_and_is_refu
         assert row["effect_skewness"] == pytest.approx(skewness_of(*(arm["numerator"] for arm in arms)), rel=1e-9)
         assert np.isnan(row["p_value"]) == np.isnan(row["effect_ci_low"]) == (status != "ok")
         assert np.isfinite(row["effect"])
+
+
+SHIFTED = ["effect", "effect_se", "statistic", "df", "p_value", "effect_ci_low", "effect_skewness"]
+
+
+def arms_of_kind(kind):
+    """Return two arms of units: one constant, one skewed, or both with a pre-period."""
+    rng = np.random.default_rng(61)
+    rare = np.r_[np.full(8, 30.0), np.zeros(372)]
+    if kind == "constant treatment":
+        return {"numerator": rare}, {"numerator": np.zeros(20)}
+    if kind == "nearly constant treatment":
+        return {"numerator": rare}, {"numerator": 1e-7 * rng.integers(0, 2, 20)}
+    if kind == "skewed":
+        return {"numerator": revenue(rng, 900)}, {"numerator": revenue(rng, 300)}
+    before = [rng.gamma(1.0, size=size) for size in (900, 200)]
+    return tuple({"numerator": x + rng.gamma(0.3, size=x.size), "covariate": x} for x in before)
+
+
+@pytest.mark.parametrize("by_clusters", [False, True], ids=["units", "clusters"])
+@pytest.mark.parametrize("shift", [1.0, -7.0, 400.0])
+@pytest.mark.parametrize("kind", ["constant treatment", "nearly constant treatment", "skewed", "adjusted"])
+def test_a_shift_of_all_values_changes_no_estimate_and_no_status(comparison, frame, kind, shift, by_clusters):
+    arms = arms_of_kind(kind)
+    moved = [arm | {"numerator": arm["numerator"] + shift} for arm in arms]
+    tables = []
+    for pair in (arms, moved):
+        row = comparison(*pair)
+        if by_clusters:
+            for name, arm in zip(("control", "treatment"), pair, strict=True):
+                row |= single_units_as_clusters(name, arm)
+            row["is_clustered"] = True
+        tables.append(rows_of(frame(row)))
+    before, after = tables
+    assert after.index.tolist() == before.index.tolist()
+    assert after["status"].tolist() == before["status"].tolist()
+    for name in SHIFTED:
+        want = before[name].to_numpy(dtype=float)
+        assert after[name].to_numpy(dtype=float) == pytest.approx(want, rel=1e-5, abs=1e-9, nan_ok=True), name
+
+
+def single_units_as_clusters(name, arm):
+    """Return what `cluster_moment` says of an arm whose units are clusters of their own."""
+    size = arm["numerator"].size
+    left = {key: arm[key] - arm[key].mean() for key in arm}
+    pre = left.get("covariate")
+    row = {
+        f"clusters_{name}": size, f"satterthwaite_trace_{name}": 1 / (size - 1), f"cluster_level_{name}": 1 / size,
+        f"cluster_level_trace_{name}": 1 / (size**2 * (size - 1)),
+        f"cluster_var_numerator_{name}": (left["numerator"] ** 2).sum() / (size - 1),
+        f"cluster_cubes_numerator_{name}": (left["numerator"] ** 3).sum(),
+    }  # fmt: skip
+    if pre is not None:
+        row |= {
+            f"cluster_var_covariate_{name}": (pre**2).sum() / (size - 1),
+            f"cluster_cov_numerator_covariate_{name}": (left["numerator"] * pre).sum() / (size - 1),
+            f"cluster_squares_numerator_covariate_{name}": (left["numerator"] ** 2 * pre).sum(),
+            f"cluster_squares_covariate_numerator_{name}": (left["numerator"] * pre**2).sum(),
+            f"cluster_cubes_covariate_{name}": (pre**3).sum(),
+        }
+    return row

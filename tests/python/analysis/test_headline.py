@@ -78,3 +78,48 @@ def test_every_comparison_has_exactly_one_headline(comparison, frame, arms):
     assert shown.to_dict() == {
         ("a", "t"): "cuped", ("a", "u"): "bootstrap", ("b", "t"): "difference", ("b", "u"): "trimmed"
     }  # fmt: skip
+
+
+# What a perfect pre-period leaves is no variance: an estimate without a test, beside a raw one that has one.
+PERFECT = (
+    {"numerator": np.zeros(3), "covariate": np.zeros(3)},
+    {"numerator": np.array([3.0, 0.0, 0.0]), "covariate": np.array([1.0, 0.0, 0.0])},
+)
+
+
+def with_clusters(row, sizes=(7.0, 11.0)):
+    """Give a comparison the robust moments of clusters: here those of its units, times something."""
+    for arm, factor in zip(("control", "treatment"), sizes, strict=True):
+        row |= {
+            f"cluster_{n}": row[n] * factor for n in list(row) if n.startswith(("var_", "cov_")) and n.endswith(arm)
+        }
+        row |= {f"clusters_{arm}": 3, f"satterthwaite_trace_{arm}": 0.5}
+        row |= {f"cluster_level_{arm}": 1.0, f"cluster_level_trace_{arm}": 0.5}
+    return row | {"is_clustered": True}
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+@pytest.mark.parametrize("wish", [None, "cuped"])
+def test_a_perfect_covariate_leaves_the_raw_comparison_as_the_headline(comparison, frame, clustered, wish):
+    row = comparison(*PERFECT, estimator=wish)
+    shown = effects(frame(with_clusters(row) if clustered else row), {}, settings=Settings()).set_index("estimator")
+    raw, adjusted = ("cluster", "cluster_cuped") if clustered else ("difference", "cuped")
+    assert shown.loc[adjusted, "status"] == "zero_variance" and not shown.loc[adjusted, "is_headline"]
+    assert np.isnan(shown.loc[adjusted, "p_value"])
+    assert shown.loc[raw, "status"] == "ok" and shown.loc[raw, "p_value"] > 0.05
+    assert shown["is_headline"].sum() == 1
+    # A posterior has no p-value.
+    shown = shown.drop(index="bayes", errors="ignore")
+    assert ((shown["status"] == "ok") == shown["p_value"].notna()).all()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_rounding_of_a_perfect_covariate_is_no_variance_of_clusters(comparison, frame, seed):
+    rng = np.random.default_rng(seed)
+    before = [rng.gamma(1.0, size=30), rng.gamma(1.2, size=40)]
+    row = with_clusters(comparison(*({"numerator": 0.1 * x, "covariate": x} for x in before)))
+    shown = effects(frame(row), {}, settings=Settings()).set_index("estimator")
+    assert shown.loc["cluster_cuped", ["status", "p_value"]].tolist() == [
+        "zero_variance",
+        pytest.approx(np.nan, nan_ok=True),
+    ]

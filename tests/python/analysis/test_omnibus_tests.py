@@ -64,3 +64,18 @@ def test_with_covariates_the_adjusted_arms_are_compared(comparison, frame):
     tables = [frame(*(comparison(a[0], t, variant_id=str(i)) for i, t in enumerate(a[1:]))) for a in (arms, raw)]
     adjusted, plain = (omnibus(table).iloc[0] for table in tables)
     assert adjusted < 0.05 < plain
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_trap_the_control_s_variance_is_not_that_of_whichever_treatment_comes_first(comparison, frame, order):
+    rng = np.random.default_rng(14)
+    arms = []
+    # The pre-period explains each treatment's outcome with another slope, so that each adjusts the control by another.
+    for slope in (1.0, 0.1, 1.5, 4.0):
+        before = rng.normal(0, 3, 200)
+        arms.append({"numerator": slope * before + rng.normal(0.3 * slope, 1, 200), "covariate": before})
+    rows = [comparison(arms[0], arm, variant_id=str(i)) for i, arm in enumerate(arms[1:])]
+    renamed = [row | {"variant_id": str(order.index(i))} for i, row in enumerate(rows)]
+    want = omnibus(frame(*rows)).to_numpy()
+    got = omnibus(frame(*(renamed[i] for i in order))).to_numpy()
+    assert got == pytest.approx(want, rel=1e-9) and np.isfinite(got).all()
