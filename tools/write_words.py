@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from python_stats.analysis.estimators.register import PLAN_WORDS
+from python_stats.analysis.estimators.register import PLAN_WORDS, REGISTER
 from python_stats.analysis.table.arms import VARIABLES
 from python_stats.analysis.table.comparisons import COMPARISON_KEYS
 from python_stats.analysis.table.metric_types import RATES
@@ -34,6 +34,7 @@ def words() -> dict[str, Iterable[str]]:
     methods = (*(method for method in METHODS if method not in NOT_PLANNED), "storey", "dunnett")
     return {
         "estimator": PLAN_WORDS,
+        "estimator_without_unit": [each.name for each in REGISTER if each.scale != "metric"],
         "correction": [short.get(method, method) for method in methods],
         "correction_method": methods,
         "alternative": ALTERNATIVES,

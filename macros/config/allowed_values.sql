@@ -33,6 +33,7 @@
       'effect_scale': ['relative', 'absolute'],
       'alternative': python.alternative,
       'estimator': python.estimator,
+      'estimator_without_unit': python.estimator_without_unit,
       'correction': python.correction,
       'correction_method': python.correction_method,
       'lift_interval': python.lift_interval,

@@ -4,6 +4,7 @@
       'estimator': ['difference', 'ratio', 'cluster', 'unadjusted', 'cuped', 'regression', 'poststratified',
           'difference_in_differences', 'exact', 'quantile', 'trimmed', 'geometric', 'mann_whitney', 'bootstrap',
           'permutation', 'cr3', 'randomization', 'wild_bootstrap', 'cace'],
+      'estimator_without_unit': ['mann_whitney'],
       'correction': ['none', 'bonferroni', 'holm', 'hochberg', 'bh', 'by', 'storey', 'dunnett'],
       'correction_method': ['none', 'bonferroni', 'holm', 'hochberg', 'benjamini_hochberg', 'benjamini_yekutieli',
           'storey', 'dunnett'],

@@ -18,8 +18,11 @@ deciding as (
         lift,
         {%- for limit in ['ci_low', 'ci_high'] %}
         case when sequential_p_value is null then effect_{{ limit }} else sequential_{{ limit }} end as effect_{{ limit }},
-        case when sequential_p_value is null then lift_{{ limit }} else sequential_lift_{{ limit }} end
-            as lift_{{ limit }}{{ ',' if not loop.last }}
+        -- A method whose lift has no interval is judged by that of its difference.
+        coalesce(
+            case when sequential_p_value is null then lift_{{ limit }} else sequential_lift_{{ limit }} end,
+            case when sequential_p_value is null then effect_{{ limit }} / nullif(abs(mean_control), 0) end
+        ) as lift_{{ limit }}{{ ',' if not loop.last }}
         {%- endfor %}
     from headline
 ),
@@ -123,13 +126,12 @@ select
     end as tested_hypothesis,
     case
         -- The effect of a rank test is a probability; margins are in the metric's unit.
-        when judged.estimator = 'mann_whitney' then null
-        when judged.mde is null or judged.good_high is null then null
+        when judged.estimator in {{ dbt_experiments.words_of('estimator_without_unit') }} or judged.mde is null then null
         when judged.good_high < judged.mde then false
         when judged.is_significant and judged.good_estimate >= judged.mde then true
     end as is_practical,
     case
-        when judged.estimator = 'mann_whitney' then null
+        when judged.estimator in {{ dbt_experiments.words_of('estimator_without_unit') }} then null
         when judged.non_inferiority_margin is null or judged.good_low is null then null
         else judged.good_low > -judged.non_inferiority_margin
     end as is_non_inferior,
