@@ -151,8 +151,15 @@ def without_numbers(
 
 def column_of(parts: Sequence[EstimateRows], name: str) -> NDArray[np.generic]:
     """Return a column of the rows of several estimators, one after the other."""
-    columns = [part[name] for part in parts]
-    return np.concatenate(columns) if columns else np.empty(0)
+    if all(name in part.columns or name in COUNTS for part in parts):
+        return np.concatenate([part[name] for part in parts])
+    result = missing(name, sum(len(part) for part in parts))
+    start = 0
+    for part in parts:
+        if name in part.columns:
+            result[start : start + len(part)] = part.columns[name]
+        start += len(part)
+    return result
 
 
 def frame_of(
