@@ -126,7 +126,8 @@ def missing(name: str, rows: int) -> NDArray[np.generic]:
     kind = EFFECT_COLUMNS.get(name, "float64")
     if kind == "string":
         return np.full(rows, None, dtype=object)
-    return np.full(rows, "NaT", dtype=kind) if kind.startswith("datetime") else np.full(rows, np.nan)
+    # Not the text "NaT", which would be read once for every row.
+    return np.full(rows, np.datetime64("NaT", "us") if kind.startswith("datetime") else np.nan)
 
 
 def frame_from(columns: Mapping[str, npt.ArrayLike]) -> pd.DataFrame:
