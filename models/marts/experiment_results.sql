@@ -4,7 +4,7 @@
 
 select
     {{ dbt_experiments.contract_columns('result', {
-        'is_significant': 'result.is_significant and ' ~ trustworthy,
+        'is_significant': 'case when result.is_significant then ' ~ trustworthy ~ ' else result.is_significant end',
         'is_trustworthy': trustworthy,
     }) }}
 from {{ ref('experiments__result') }} as result
