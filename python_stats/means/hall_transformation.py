@@ -227,8 +227,11 @@ def hall_reach(quantile: npt.ArrayLike, skewness: npt.ArrayLike) -> tuple[FloatA
     >>> [round(float(x), 3) for x in hall_reach(1.959964, 0.3)]
     [1.63, 2.65]
     """
-    q = np.asarray(quantile, dtype=np.float64)
-    return hall_quantile(q, skewness), -hall_quantile(-q, skewness)
+    q, g = np.asarray(quantile, dtype=np.float64), np.asarray(skewness, dtype=np.float64)
+    if not np.any(g):
+        plain = np.broadcast_to(q, np.broadcast_shapes(q.shape, g.shape)).copy()
+        return plain, plain.copy()
+    return hall_quantile(q, g), -hall_quantile(-q, g)
 
 
 def _reference(df: npt.ArrayLike, alpha: npt.ArrayLike, alternative: npt.ArrayLike) -> FloatArray:

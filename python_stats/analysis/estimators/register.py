@@ -387,4 +387,8 @@ def from_evidence(
 
 def estimable(comparisons: Comparisons, settings: Settings) -> Comparisons:
     """Return the comparisons that can be made at all, by other means than quantiles."""
-    return comparisons.take((status_before(comparisons, settings.min_units) == "") & ~is_quantile(comparisons))
+
+    def found() -> Comparisons:
+        return comparisons.take((status_before(comparisons, settings.min_units) == "") & ~is_quantile(comparisons))
+
+    return comparisons.once(("estimable", settings.min_units), found)

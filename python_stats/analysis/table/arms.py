@@ -36,6 +36,10 @@ def arm_moments(table: Comparisons, arm: str, use: Sequence[int], *, prefix: str
     Moments, shape (rows of the table,) with one variable per element of ``use``
         A covariate that does not exist is one that does not vary, and so is not used.
     """
+    return table.once(("moments", arm, tuple(use), prefix), lambda: _read_moments(table, arm, use, prefix))
+
+
+def _read_moments(table: Comparisons, arm: str, use: Sequence[int], prefix: str) -> Moments:
     rows = len(table)
     mean, cov = np.empty((rows, len(use))), np.empty((rows, len(use), len(use)))
     for i, a in enumerate(use):

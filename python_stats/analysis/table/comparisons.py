@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.intp]
+
+T = TypeVar("T")
 
 # The grain of the results, and of the looks at them.
 COMPARISON_KEYS = ("exp_id", "metric_id", "variant_id", "population", "dimension", "segment")
@@ -63,6 +65,7 @@ class Comparisons:
         self._whole: Comparisons = self
         self._columns: dict[str, FloatArray] = {}
         self._words: dict[str, Words] = {}
+        self._made: dict[Hashable, Any] = {}
         self.rows: IntArray = np.arange(len(frame))
 
     @classmethod
@@ -83,7 +86,7 @@ class Comparisons:
         """Return some of the rows, by a mask or by their places among these."""
         part = object.__new__(Comparisons)
         part._frame, part._other, part._whole = self._frame, self._other, self._whole
-        part._columns, part._words = {}, {}
+        part._columns, part._words, part._made = {}, {}, {}
         part.rows = self.rows[picked]
         return part
 
@@ -133,11 +136,18 @@ class Comparisons:
         """Return a column as the frame holds it."""
         return self._column(column).array[self.rows]
 
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what is made of these comparisons once, when it is first asked for; nobody may change it."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
     @property
     def plan(self) -> dict[str, npt.ArrayLike]:
         """The plan's ``alpha`` and ``alternative`` of every row, as the estimators' keyword arguments."""
         code, values = self.words("alternative")
-        return {"alpha": self.number("alpha"), "alternative": values.to_numpy(dtype=str)[code]}
+        sides = self.once("alternative", lambda: values.to_numpy(dtype=str)[code])
+        return {"alpha": self.number("alpha"), "alternative": sides}
 
     def group(self, columns: Sequence[str]) -> IntArray:
         """Return a number per row, from 0, that says what some columns say together; a missing word is a word."""

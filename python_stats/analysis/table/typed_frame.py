@@ -167,5 +167,15 @@ def typed_frame(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     >>> typed_frame(pd.DataFrame({"n": [], "name": []}), {"name": "string", "n": "Int64"}).dtypes.astype(str).to_list()
     ['string', 'Int64']
     """
-    nullable = {name: "Float64" if kind == "float64" else kind for name, kind in columns.items()}
-    return frame.reindex(columns=list(columns)).astype(nullable).reset_index(drop=True)
+    return pd.DataFrame({name: _typed(frame, name, kind) for name, kind in columns.items()}, copy=False)
+
+
+def _typed(frame: pd.DataFrame, name: str, kind: str) -> pd.Series:
+    given = frame[name].array if name in frame else np.full(len(frame), np.nan)
+    if kind != "float64":
+        return pd.Series(given).astype(kind)
+    values = np.asarray(given)
+    if values.dtype != np.float64:
+        return pd.Series(given).astype("Float64")
+    # The numbers stay where they are: only which of them are missing is new.
+    return pd.Series(pd.arrays.FloatingArray(values, np.isnan(values), copy=False), copy=False)
