@@ -23,9 +23,12 @@ left join {{ ref('experiment_results') }} as results
         and scorecard.primary_metric = results.metric_id
         and results.population = 'assigned'
         and results.dimension = 'all'
+left join {{ ref('experiments__treatment_decision') }} as decided
+    on scorecard.exp_id = decided.exp_id and scorecard.variant_id = decided.variant_id
 left join worst on scorecard.exp_id = worst.exp_id
 where
     scorecard.primary_effect is distinct from results.effect
-    or scorecard.primary_p_value is distinct from results.p_value_adjusted
+    -- While it runs without a plan, an experiment is read by the always-valid test, whose p-value is larger.
+    or (not decided.is_running and scorecard.primary_p_value is distinct from results.p_value_adjusted)
     or case scorecard.health_status when 'fail' then 3 when 'warn' then 2 else 1 end <> worst.rank
-    or (scorecard.decision = 'ship' and not results.is_significant)
+    or (decided.reason_code = 'better' and not decided.is_running and not results.is_significant)
